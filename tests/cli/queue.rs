@@ -118,7 +118,7 @@ fn what_waits_is_listed_shown_retried_and_discarded_and_a_route_is_paused() {
     )]);
     let offered = run(&["retry", "--state", "dead"]);
     offered.expect_code(1).expect_words(&[
-        "an operator paused the route itellico: no delivery of it is sent until",
+        "the delivery of itellico is held, because an operator paused the route: they are not sent before",
         &resume,
     ]);
     upstream.behave(Behaviour::status(200));
@@ -166,6 +166,57 @@ fn what_waits_is_listed_shown_retried_and_discarded_and_a_route_is_paused() {
     assert!(eventually(LATE, || run(&["list"])
         .all()
         .contains("nothing fits")));
+}
+
+#[test]
+fn a_route_whose_name_looks_like_an_option_is_operated_by_the_commands_that_are_shown() {
+    let upstream = Upstream::with(Behaviour::status(500));
+    let named = |name: &str| {
+        let route = Route::itellico(&upstream)
+            .set("name", &format!("\"{name}\""))
+            .set("mode", "\"queue\"");
+        Config::new()
+            .route(route)
+            .extra("[state]\ndir = \"state\"")
+            .admin("token", "\"env:ADMIN_TOKEN\"")
+            .env("ADMIN_TOKEN", TOKEN)
+    };
+    let gateway = Gateway::start(&named("-x"));
+    gateway.ask(Delivery::fresh().bytes()).expect_status(200);
+    let folder = Folder::new();
+    folder.write("token", TOKEN);
+    let admin = gateway.admin_addr().to_string();
+    let target = format!("--admin {admin} --token file:token");
+    let run = |command: &str| folder.run(command.split(' '));
+    run(&format!("queue pause {target} -- -x"))
+        .expect_code(0)
+        .expect_words(&["the route -x is paused"]);
+    let resume = format!("queue resume {target} -- -x");
+    run(&format!("queue list {target}"))
+        .expect_code(0)
+        .expect_words(&[&format!("`verigate {resume}`"), "held"]);
+    run(&resume).expect_code(0).expect_words(&["goes on"]);
+    gateway.rewrite(&named("other"));
+    let token = format!("Bearer {TOKEN}");
+    let reload = gateway.admin("POST", "/reload", &[("Authorization", &token)], "");
+    reload.expect_status(200);
+    let discard = format!("queue discard --route=-x {target}");
+    run(&format!("queue resume {target} -- -x"))
+        .expect_code(0)
+        .expect_words(&[
+            "the route -x was not paused, and the configuration has no such route",
+            "1 delivery is held",
+            &format!("`verigate {discard}`"),
+        ]);
+    run(&format!("queue retry --route=-x {target} --yes"))
+        .expect_code(0)
+        .expect_words(&[
+            "done: 1 of 1 retried",
+            "the delivery of -x is held, because the configuration has no route of that name",
+        ]);
+    run(&format!("{discard} --yes"))
+        .expect_code(0)
+        .expect_words(&["done: 1 of 1 discarded"]);
 }
 
 #[test]

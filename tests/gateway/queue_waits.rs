@@ -5,6 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sha1::Sha1;
 
@@ -12,7 +13,7 @@ use crate::support::behaviour::{Behaviour, Reply};
 use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event_with, fresh_event_id};
 use crate::support::gateway::Gateway;
-use crate::support::upstream::Upstream;
+use crate::support::upstream::{ClosedPort, Upstream};
 use crate::support::{LATE, eventually};
 
 const TOKEN: &str = "admin-token-0123456789abcdef";
@@ -86,15 +87,17 @@ fn waits_for(gateway: &Gateway, route: &str, reason: &str) -> Value {
 }
 
 /// The times at which attempts were logged.
-fn attempts(gateway: &Gateway) -> Vec<String> {
+fn attempts(gateway: &Gateway) -> Vec<Timestamp> {
     let lines = gateway.log_lines().into_iter();
     let attempts = lines.filter(|line| line["attempt"].is_u64());
-    let times = attempts.map(|line| {
-        line.get("time")
-            .map(ToString::to_string)
-            .unwrap_or_default()
-    });
-    times.collect()
+    attempts
+        .map(|line| moment(line.get("time").unwrap_or(&Value::Null)))
+        .collect()
+}
+
+fn moment(written: &Value) -> Timestamp {
+    let written = written.as_str().expect("a time");
+    written.parse().expect("a time")
 }
 
 fn sha1(secret: &str, content: &[u8]) -> String {
@@ -157,57 +160,53 @@ fn cf_32_what_proved_a_delivery_is_hidden_whether_its_route_is_there_changed_or_
     }
 }
 
-#[test]
-fn an_open_breaker_is_probed_at_once_after_resume_and_after_a_retry_by_hand() {
-    let upstream = Upstream::with(Behaviour::status(502));
-    let route = Route::itellico(&upstream);
+/// A gateway whose app has just failed so often that the breaker is open; and then what an operator does, for which
+/// the next probe begins earlier than it was due.
+fn probed_by_hand(upstream: &Upstream, by_hand: impl FnOnce(&Gateway)) -> Gateway {
+    let before = upstream.count();
+    let route = Route::itellico(upstream);
     let gateway = Gateway::start(&config(&[route], "retry = [\"1h\"]"));
     send(&gateway, 10);
     let open = waits_for(&gateway, "itellico", "breaker");
-    let due = open["next_probe_at"].as_str().expect("a time").to_owned();
+    let due = open.get("next_probe_at").map(moment);
     let seen = upstream.count();
-    let answer = done(
-        &gateway,
-        "POST",
-        "/queue/resume",
-        &json!({"route": "itellico"}),
-    );
-    assert_eq!(
-        (&answer["changed"], &answer["probed"]),
-        (&json!(false), &json!(true))
-    );
+    by_hand(&gateway);
     upstream.wait_for(seen + 1);
-    assert!(eventually(LATE, || attempts(&gateway).len() > seen));
-    let probed = attempts(&gateway)[seen].clone();
+    let probed = || attempts(&gateway).get(seen - before).copied();
+    assert!(eventually(LATE, || probed().is_some()));
+    let probed = probed();
     assert!(
         probed < due,
-        "at {probed}, and it was due at {due} without that"
+        "at {probed:?}, and it was due at {due:?} without that"
     );
-    // That one failed, and the gaps have begun again.
-    let open = waits_for(&gateway, "itellico", "breaker");
-    let due = open["next_probe_at"].as_str().expect("a time").to_owned();
-    let id = get(&gateway, "/queue?limit=1")["deliveries"][0]["delivery_id"].clone();
-    upstream.behave(Behaviour::status(200));
-    done(
-        &gateway,
-        "POST",
-        "/queue/retry",
-        &json!({"delivery_id": id}),
-    );
-    upstream.wait_for(seen + 2);
-    assert!(eventually(LATE, || attempts(&gateway).len() > seen + 1));
-    let probed = attempts(&gateway)[seen + 1].clone();
-    assert!(
-        probed < due,
-        "at {probed}, and it was due at {due} without that"
-    );
+    gateway
+}
+
+#[test]
+fn an_open_breaker_is_probed_at_once_after_resume_and_after_a_retry_by_hand() {
+    let upstream = Upstream::with(Behaviour::status(502));
+    let resume = |gateway: &Gateway| {
+        let route = json!({"route": "itellico"});
+        done(gateway, "POST", "/queue/resume", &route)
+    };
+    let gateway = probed_by_hand(&upstream, |gateway| {
+        let answer = resume(gateway);
+        assert_eq!(
+            (&answer["changed"], &answer["probed"]),
+            (&json!(false), &json!(true))
+        );
+    });
+    // That one failed.
+    waits_for(&gateway, "itellico", "breaker");
+    drop(gateway);
+    let gateway = probed_by_hand(&upstream, |gateway| {
+        let id = get(gateway, "/queue?limit=1")["deliveries"][0]["delivery_id"].clone();
+        upstream.behave(Behaviour::status(200));
+        let id = json!({"delivery_id": id});
+        done(gateway, "POST", "/queue/retry", &id);
+    });
     assert!(eventually(LATE, || reasons(&gateway, "itellico").is_empty()));
-    let answer = done(
-        &gateway,
-        "POST",
-        "/queue/resume",
-        &json!({"route": "itellico"}),
-    );
+    let answer = resume(&gateway);
     assert!(answer.get("probed").is_none(), "{answer}");
 }
 
@@ -285,7 +284,7 @@ fn a_rate_an_operators_pause_and_a_removed_route_are_named_as_reasons() {
         "/queue/plan",
         &json!({"state": "waiting"}),
     );
-    let expected = json!([{"route": "itellico", "deliveries": 2}]);
+    let expected = json!([{"route": "itellico", "deliveries": 2, "held": 0, "paused": 2}]);
     assert_eq!(
         (&plan["routes"], &plan["removed_routes"]),
         (&expected, &json!([]))
@@ -293,6 +292,75 @@ fn a_rate_an_operators_pause_and_a_removed_route_are_named_as_reasons() {
     gateway.rewrite(&config(&[other], ""));
     done(&gateway, "POST", "/reload", &Value::Null);
     assert_eq!(names("itellico"), ["operator", "removed"]);
+    // A plan of before says what holds its deliveries by now.
+    let id = plan["plan"].as_str().expect("an id");
+    let now = get(&gateway, &format!("/queue/plan/{id}"));
+    let expected = json!([{"route": "itellico", "deliveries": 2, "held": 2, "paused": 0}]);
+    assert_eq!(
+        (&now["routes"], &now["removed_routes"]),
+        (&expected, &json!(["itellico"]))
+    );
+    let listed = get(&gateway, "/queue?state=waiting");
+    let one = &listed["deliveries"][0];
+    assert_eq!(one["held_by"], "removed", "{listed}");
+    let retried = json!({"delivery_id": one["delivery_id"]});
+    let retried = done(&gateway, "POST", "/queue/retry", &retried);
+    let kinds = &retried["routes"][0]["reasons"];
+    assert_eq!(kinds[1]["reason"], "removed", "{retried}");
+    let resumed = done(
+        &gateway,
+        "POST",
+        "/queue/resume",
+        &json!({"route": "itellico"}),
+    );
+    assert_eq!(
+        (&resumed["changed"], &resumed["is_listed"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(resumed["routes"][0]["reasons"][0]["reason"], "removed");
+}
+
+#[test]
+fn a_plan_over_a_name_that_had_another_provider_says_how_many_of_it_are_held() {
+    let upstream = Upstream::with(Behaviour::status(500));
+    let before = Route::itellico(&upstream);
+    let gateway = Gateway::start(&config(std::slice::from_ref(&before), "retry = [\"1h\"]"));
+    send(&gateway, 2);
+    let count = || {
+        let listed = get(&gateway, "/queue?state=retrying");
+        listed["deliveries"].as_array().map_or(0, Vec::len)
+    };
+    assert!(eventually(LATE, || count() == 2));
+    let other = Route::new("itellico", "/own", &upstream)
+        .set("secrets", "[\"env:OTHER_SECRET\"]")
+        .scheme("algorithm", "\"hmac-sha1\"")
+        .scheme("signed", "\"{body}\"")
+        .scheme(
+            "signature",
+            "{ header = \"X-Ping\", encoding = \"base64\" }",
+        )
+        .scheme("event_id", "{ json = \"/event_id\" }");
+    gateway.rewrite(&config(&[other], "retry = [\"1h\"]"));
+    done(&gateway, "POST", "/reload", &Value::Null);
+    let body = event_with(&fresh_event_id());
+    let signature = sha1(OTHER_SECRET, &body);
+    let own = Delivery::unsigned("/own", body).with("X-Ping", &signature);
+    gateway.ask(own.bytes()).expect_status(200);
+    assert!(eventually(LATE, || count() == 3), "{}", gateway.stderr());
+    let plan = done(
+        &gateway,
+        "POST",
+        "/queue/plan",
+        &json!({"route": "itellico"}),
+    );
+    let expected = json!([{"route": "itellico", "deliveries": 3, "held": 2, "paused": 0}]);
+    assert_eq!(plan["routes"], expected, "{plan}");
+    let listed = get(&gateway, "/queue");
+    let held = |place: usize| &listed["deliveries"][place]["held_by"];
+    assert_eq!(
+        [held(0), held(1), held(2)],
+        [&json!("provider"), &json!("provider"), &Value::Null]
+    );
 }
 
 #[test]
@@ -305,9 +373,8 @@ fn a_probe_is_promised_when_it_is_made_and_an_operator_has_one_each_5_s_at_most(
     let open = waits_for(&gateway, "itellico", "breaker");
     // All wait as the app asked, so nothing is tried before.
     let first = get(&gateway, "/queue?limit=1")["deliveries"][0]["next_at"].clone();
-    let next = open["next_probe_at"].as_str().expect("a time");
-    let due = first.as_str().expect("a time");
-    assert_eq!(next[..16], due[..16], "{open}");
+    let apart = moment(&open["next_probe_at"]).duration_since(moment(&first));
+    assert!(apart.abs() < SignedDuration::from_secs(1), "{open}");
     assert_eq!(
         (&open["last_status"], &open["is_probing"]),
         (&json!(429), &json!(false))
@@ -325,25 +392,30 @@ fn a_probe_is_promised_when_it_is_made_and_an_operator_has_one_each_5_s_at_most(
     };
     assert!(eventually(LATE, is_over));
     // Each of these is answered with what comes of it: the next one, five seconds after the first.
-    let begun = attempts(&gateway).last().expect("an attempt").clone();
+    let begun = *attempts(&gateway).last().expect("an attempt");
     for _ in 0..20 {
         resume();
     }
     upstream.wait_for(seen + 2);
     assert!(eventually(LATE, || attempts(&gateway).len() > seen + 1));
     let logged = attempts(&gateway);
-    let [one, two] = [&begun, &logged[seen + 1]].map(|text| {
-        let text = text.trim_matches('"');
-        let clock = text.get(11..23).expect("a time of the day");
-        let parts: Vec<f64> = clock
-            .split(':')
-            .map(|part| part.parse().expect("a number"))
-            .collect();
-        parts[0] * 3600.0 + parts[1] * 60.0 + parts[2]
-    });
-    let apart = (two - one).rem_euclid(86_400.0);
-    assert!(apart > 4.5, "{apart} s");
+    let apart = logged[seen + 1].duration_since(begun);
+    assert!(apart > SignedDuration::from_millis(4500), "{apart}");
     assert_eq!(upstream.count(), seen + 2);
+}
+
+#[test]
+fn a_list_says_what_there_was_instead_of_an_answer() {
+    let closed = ClosedPort::take();
+    let route =
+        Route::itellico(&Upstream::start()).set("upstream", &format!("\"{}\"", closed.url()));
+    let gateway = Gateway::start(&config(&[route], "retry = [\"1h\"]"));
+    send(&gateway, 1);
+    let is_told = || {
+        let listed = get(&gateway, "/queue?state=retrying");
+        listed["deliveries"][0]["last_error"] == "upstream_unreachable"
+    };
+    assert!(eventually(LATE, is_told), "{}", get(&gateway, "/queue"));
 }
 
 #[test]

@@ -195,8 +195,8 @@ impl Queue {
             Command::Discard(change) => change.run("discard", "is gone"),
             Command::Plan(plan) => plan.show(),
             Command::Cancel(plan) => plan.cancel(),
-            Command::Pause(pause) => pause.run("pause", ["is paused", "was paused already"]),
-            Command::Resume(pause) => pause.run("resume", ["goes on", "was not paused"]),
+            Command::Pause(pause) => pause.run("pause"),
+            Command::Resume(pause) => pause.run("resume"),
         };
         done.unwrap_or_else(|error| {
             complain(&error);
@@ -271,7 +271,11 @@ impl List {
         if found.is_empty() {
             note("nothing fits");
         } else {
-            print(&shown::listed(&found, now));
+            print(&shown::listed(
+                &found,
+                |name| waiting::delays(&routes, name),
+                now,
+            ));
         }
         let why = waiting::lines(&routes, &self.target.options(), now);
         if !why.is_empty() {
@@ -316,15 +320,9 @@ impl Change {
         let path = format!("/queue/{action}");
         if let Some(id) = &self.id {
             let answer = client.post(&path, &json!({"delivery_id": id}))?;
-            let held = if action == "retry" && !self.target.json {
-                self.held_until(&client, id)
-            } else {
-                None
-            };
-            let held = held.map_or_else(String::new, |end| {
-                format!(", and will not be sent until {end}")
-            });
-            self.say(&answer, &format!("the delivery {id} {done}{held}"));
+            let now = Clock::system().now().wall;
+            let after = waiting::after_retry(&answer, &self.target.options(), now);
+            self.say(&answer, &format!("the delivery {id} {done}{after}"));
             return Ok(Exit::Success);
         }
         let plan = client.post("/queue/plan", &Value::Object(filter))?;
@@ -335,12 +333,9 @@ impl Change {
             return Ok(Exit::Success);
         }
         let now = Clock::system().now().wall;
-        let mut offered = plan::offered(action, self.rate.as_deref(), &plan, now);
-        if action == "retry" {
-            let paused = waiting::paused(&routes(&client, self.filter.route.as_deref()));
-            offered.extend(plan::paused(&plan, &paused, &self.target.options()));
-        }
-        note(&offered);
+        let options = self.target.options();
+        let rate = self.rate.as_deref();
+        note(&plan::offered(action, rate, &plan, &options, now));
         if !self.yes && !asked(action)? {
             let _ = client.post("/queue/cancel", &json!({"plan": id}))?;
             note("nothing was done");
@@ -348,15 +343,6 @@ impl Change {
         }
         client.post(&path, &json!({"plan": id, "rate": self.rate}))?;
         self.follow(&client, id)
-    }
-
-    /// Until when a delivery is not sent although it was retried. A delivery that is gone by now was sent.
-    fn held_until(&self, client: &Client, id: &str) -> Option<String> {
-        let id = encode(id.as_bytes(), UNRESERVED);
-        let shown = client.get(&format!("/queue/{id}")).ok()?;
-        let route = shown.get("route").and_then(Value::as_str)?;
-        let options = self.target.options();
-        waiting::held_until(&routes(client, Some(route)), route, &options)
     }
 
     /// Shows how far a plan is until it ends.
@@ -382,7 +368,7 @@ impl Change {
                 std::thread::sleep(LOOK);
                 continue;
             }
-            self.say(&now, &plan::progress(&now));
+            self.say(&now, &plan::end(&now, &options));
             let is_done = state == Some("done");
             return Ok(if is_done {
                 Exit::Success
@@ -399,16 +385,6 @@ impl Change {
             print(words);
         }
     }
-}
-
-/// Why routes wait, or this one: `routes` in the answer to `GET /queue`; null where that is not known.
-fn routes(client: &Client, route: Option<&str>) -> Value {
-    let route = route.map_or_else(String::new, |name| {
-        format!("route={}&", encode(name.as_bytes(), UNRESERVED))
-    });
-    let listed = client.get(&format!("/queue?{route}limit=1"));
-    let mut listed = listed.unwrap_or_default();
-    listed.get_mut("routes").map_or(Value::Null, Value::take)
 }
 
 /// Whether the person at the terminal agrees.
@@ -442,32 +418,43 @@ impl OfPlan {
         if self.target.json {
             print(&plan.to_string());
         } else {
-            print(&plan::progress(plan));
+            print(&plan::end(plan, &self.target.options()));
         }
         Exit::Success
     }
 }
 
 impl Pause {
-    /// Does it, and says what has changed, or that nothing has.
-    fn run(&self, command: &str, [done, undone]: [&str; 2]) -> anyhow::Result<Exit> {
+    /// Does it, and says what has changed, or that nothing has, and what is not tried all the same.
+    fn run(&self, command: &str) -> anyhow::Result<Exit> {
         let client = self.target.client()?;
         let answer = client.post(&format!("/queue/{command}"), &json!({"route": self.route}))?;
         if self.target.json {
             print(&answer.to_string());
-        } else {
-            let is_new = answer.get("changed").and_then(Value::as_bool) == Some(true);
-            let is_probed = answer.get("probed").and_then(Value::as_bool) == Some(true);
-            let words = if is_new { done } else { undone };
-            let probed = if is_probed {
-                format!(
-                    "; the app did not take deliveries, and one is tried now: `verigate queue list{}` shows what comes of it",
-                    self.target.options()
-                )
-            } else {
-                String::new()
-            };
-            print(&format!("the route {} {words}{probed}", self.route));
+            return Ok(Exit::Success);
+        }
+        let is = |name: &str| answer.get(name).and_then(Value::as_bool);
+        let is_listed = is("is_listed") != Some(false);
+        let mut words = match (command, is("changed") == Some(true)) {
+            ("pause", true) => "is paused",
+            ("pause", false) => "was paused already",
+            (_, true) if is_listed => "goes on",
+            (_, true) => "is paused no more",
+            (_, false) => "was not paused",
+        }
+        .to_owned();
+        if !is_listed {
+            words.push_str(", and the configuration has no such route");
+        }
+        let now = Clock::system().now().wall;
+        let options = self.target.options();
+        let routes = answer.get("routes").unwrap_or(&Value::Null);
+        if command == "resume" {
+            words.extend(waiting::probed(routes, &options, now));
+        }
+        print(&format!("the route {} {words}", self.route));
+        for line in waiting::held(routes, &options, now) {
+            print(&line);
         }
         Ok(Exit::Success)
     }

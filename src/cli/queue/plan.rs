@@ -8,7 +8,13 @@ use crate::clock::UnixMillis;
 use crate::notation::shell;
 
 /// A plan before it runs: its deliveries, and what will become of them.
-pub(super) fn offered(action: &str, rate: Option<&str>, plan: &Value, now: UnixMillis) -> String {
+pub(super) fn offered(
+    action: &str,
+    rate: Option<&str>,
+    plan: &Value,
+    options: &str,
+    now: UnixMillis,
+) -> String {
     let mut lines = vec![format!(
         "{action} {}{}; {}",
         deliveries(count(plan, "deliveries")),
@@ -32,7 +38,7 @@ pub(super) fn offered(action: &str, rate: Option<&str>, plan: &Value, now: UnixM
              does not take, a new round of the schedule begins"
         )
     });
-    lines.extend(removed(action, plan));
+    lines.extend(held(action, plan, options));
     lines.join("\n")
 }
 
@@ -60,41 +66,55 @@ fn ages(plan: &Value, now: UnixMillis) -> String {
     )
 }
 
-/// What is said of deliveries whose route is not in the configuration.
-fn removed(action: &str, plan: &Value) -> Option<String> {
-    let removed = plan.get("removed_routes").and_then(Value::as_array);
-    let names = removed.into_iter().flatten().filter_map(Value::as_str);
-    let names: Vec<String> = names.map(escaped).collect();
-    if names.is_empty() {
-        return None;
+/// What is said of the deliveries of a plan that are not tried whatever is done with them: a line for each
+/// reason of each route. `options` are those that the commands need to ask the same gateway.
+pub(super) fn held(action: &str, plan: &Value, options: &str) -> Vec<String> {
+    let routes = plan.get("routes").and_then(Value::as_array);
+    let mut lines = Vec::new();
+    for route in routes.into_iter().flatten() {
+        let name = word(route, "route");
+        let these = |held| which(held, count(route, "deliveries"), &name);
+        let held = count(route, "held");
+        if held > 0 {
+            let these = these(held);
+            let otherwise = if action == "discard" {
+                "to have them delivered, put it back and reload instead"
+            } else {
+                "they are not sent before it is back"
+            };
+            lines.push(format!(
+                "{these} held, because the configuration has no route of that name and provider: {otherwise}"
+            ));
+        }
+        let paused = count(route, "paused");
+        if paused > 0 && action != "discard" {
+            lines.push(format!(
+                "{} held, because an operator paused the route: they are not sent before `verigate queue resume {}`",
+                these(paused),
+                shell::argument(&name, options)
+            ));
+        }
     }
-    let names = names.join(", ");
-    let none = "the configuration has no route of the name and provider of";
-    Some(if action == "discard" {
-        format!(
-            "{none} {names}: its deliveries are held; to have them delivered, put it back and reload instead"
-        )
-    } else {
-        format!(
-            "{none} {names}: its deliveries are held, whatever is done with them, until it is back"
-        )
-    })
+    lines
 }
 
-/// What is said of deliveries of a retry whose route is among the `paused` ones: a line for each such
-/// route, each after a line feed.
-pub(super) fn paused(plan: &Value, paused: &[String], options: &str) -> Option<String> {
-    let routes = plan.get("routes").and_then(Value::as_array);
-    let names = routes.into_iter().flatten().map(|of| word(of, "route"));
-    let lines = names.filter(|name| paused.contains(name)).map(|name| {
-        format!(
-            "\nan operator paused the route {name}: no delivery of it is sent until `verigate queue resume \
-             {}`",
-            shell::argument(&name, options)
-        )
-    });
-    let lines: String = lines.collect();
-    (!lines.is_empty()).then_some(lines)
+/// So many of all deliveries of a route, with their verb.
+fn which(held: u64, all: u64, name: &str) -> String {
+    let is = if held == 1 { "is" } else { "are" };
+    match (held, all) {
+        (1, 1) => format!("the delivery of {name} is"),
+        (held, all) if held >= all => format!("all {all} deliveries of {name} are"),
+        (held, all) => format!("{held} of the {all} deliveries of {name} {is}"),
+    }
+}
+
+/// How a plan ended, or that it has not begun; and which of its deliveries are not tried. A line each.
+pub(super) fn end(plan: &Value, options: &str) -> String {
+    let mut lines = vec![progress(plan)];
+    if plan.get("action").and_then(Value::as_str) == Some("retry") {
+        lines.extend(held("retry", plan, options));
+    }
+    lines.join("\n")
 }
 
 /// How far a plan is, or how it ended.
@@ -141,18 +161,20 @@ mod tests {
 
     const NOW: UnixMillis = UnixMillis(1_750_000_000_000);
 
-    fn plan(removed: &[&str]) -> Value {
+    fn plan(held: u64, paused: u64) -> Value {
         json!({
             "deliveries": 3, "more": false,
             "oldest": "2025-06-12T15:06:40.000Z", "newest": "2025-06-15T15:05:40.000Z",
-            "routes": [{"route": "a\u{1b}", "deliveries": 1}, {"route": "stripe", "deliveries": 2}],
-            "removed_routes": removed,
+            "routes": [
+                {"route": "a\u{1b}", "deliveries": 1, "held": 0, "paused": 0},
+                {"route": "stripe", "deliveries": 2, "held": held, "paused": paused},
+            ],
         })
     }
 
     #[test]
     fn a_plan_says_what_will_happen_to_how_many_of_which_routes_and_how_old() {
-        let discard = offered("discard", None, &plan(&[]), NOW);
+        let discard = offered("discard", None, &plan(0, 0), "", NOW);
         let lines: Vec<&str> = discard.lines().collect();
         assert_eq!(
             lines[0],
@@ -165,37 +187,50 @@ mod tests {
                 && lines.len() == 2,
             "{discard}"
         );
-        let retry = offered("retry", None, &plan(&[]), NOW);
+        let retry = offered("retry", None, &plan(0, 0), "", NOW);
         assert!(
             retry.contains("the app gets each of them again (all"),
             "{retry}"
         );
-        let paced = offered("retry", Some("20/s"), &plan(&[]), NOW);
+        let paced = offered("retry", Some("20/s"), &plan(0, 0), "", NOW);
         assert!(paced.contains("(at most 20/s become due)"), "{paced}");
         let cut = json!({"deliveries": 2, "more": true});
-        assert!(offered("retry", None, &cut, NOW).contains("there are more"));
+        assert!(offered("retry", None, &cut, "", NOW).contains("there are more"));
     }
 
     #[test]
-    fn a_plan_says_what_stays_held_and_what_would_free_it() {
-        let removed = plan(&["stripe"]);
-        let retry = offered("retry", None, &removed, NOW);
-        assert!(
-            retry.contains("provider of stripe: its deliveries are held, whatever"),
-            "{retry}"
-        );
-        let discard = offered("discard", None, &removed, NOW);
-        assert!(
-            discard.contains("put it back and reload instead"),
-            "{discard}"
-        );
-        assert!(!offered("retry", None, &plan(&[]), NOW).contains("held"));
-        let names = ["elsewhere".to_owned(), "stripe".to_owned()];
-        let paused = paused(&plan(&[]), &names, " --config x.toml").unwrap();
-        let words = "\nan operator paused the route stripe: no delivery of it is sent until \
-                     `verigate queue resume stripe --config x.toml`";
-        assert_eq!(paused, words);
-        assert_eq!(super::paused(&plan(&[]), &[], ""), None);
+    fn a_plan_says_how_many_stay_held_and_what_would_free_them() {
+        let of = |action, held, paused| offered(action, None, &plan(held, paused), " --json", NOW);
+        let because = "held, because the configuration has no route of that name and provider: ";
+        for (held, words) in [
+            (1, "1 of the 2 deliveries of stripe is "),
+            (2, "all 2 deliveries of stripe are "),
+        ] {
+            let retry = of("retry", held, 0);
+            let line = format!("\n{words}{because}they are not sent before it is back");
+            assert!(retry.ends_with(&line), "{retry}");
+            let discard = of("discard", held, 0);
+            let line = format!("\n{words}{because}to have them delivered, put it back");
+            assert!(discard.contains(&line), "{discard}");
+        }
+        let paused = of("retry", 0, 2);
+        let line = "\nall 2 deliveries of stripe are held, because an operator paused the route: they are \
+                    not sent before `verigate queue resume stripe --json`";
+        assert!(paused.ends_with(line), "{paused}");
+        for plain in [of("retry", 0, 0), of("discard", 0, 2)] {
+            assert!(!plain.contains("held"), "{plain}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_retry_says_what_is_held_after_all() {
+        let mut plan = plan(1, 0);
+        for (action, lines) in [("retry", 2), ("discard", 1)] {
+            plan["state"] = "done".into();
+            plan["action"] = action.into();
+            let said = end(&plan, "");
+            assert_eq!(said.lines().count(), lines, "{said}");
+        }
     }
 
     #[test]

@@ -10,7 +10,12 @@ use crate::notation::timestamp::Unit;
 const SHORT: usize = 40;
 
 /// A table of deliveries. Times are those from `now`, so that a row is not longer than it must be.
-pub(super) fn listed(deliveries: &[Value], now: UnixMillis) -> String {
+/// `delays` says whether something delays deliveries of a route that are due.
+pub(super) fn listed(
+    deliveries: &[Value],
+    delays: impl Fn(&str) -> bool,
+    now: UnixMillis,
+) -> String {
     let heads = [
         "ID", "ROUTE", "STATE", "ATTEMPTS", "AGE", "NEXT", "STATUS", "EVENT", "TYPE",
     ];
@@ -22,14 +27,41 @@ pub(super) fn listed(deliveries: &[Value], now: UnixMillis) -> String {
             plain("state"),
             plain("attempts"),
             distance(one, "received_at", |at| now.0.saturating_sub(at.0)),
-            distance(one, "next_at", |at| at.0.saturating_sub(now.0)),
-            plain("last_status"),
+            next(one, &delays, now),
+            last(one),
             plain("event_id"),
             plain("event_type"),
         ]
     });
     let rows: Vec<_> = [heads.map(str::to_owned)].into_iter().chain(rows).collect();
     table(&rows)
+}
+
+/// When a delivery is tried, or why it is not.
+fn next(one: &Value, delays: &impl Fn(&str) -> bool, now: UnixMillis) -> String {
+    let is = |name: &str| one.get(name).and_then(Value::as_bool) == Some(true);
+    let left = distance(one, "next_at", |at| at.0.saturating_sub(now.0));
+    let is_due = left == "0s";
+    let words = match () {
+        () if is("is_in_flight") => "now",
+        () if word(one, "held_by") != "-" => "held",
+        () if is("is_behind") => "behind",
+        () if is_due && delays(&word(one, "route")) => "waits",
+        () => return left,
+    };
+    words.to_owned()
+}
+
+/// The status of the last answer, or what there was instead.
+fn last(one: &Value) -> String {
+    let is_tried = one.get("attempts").and_then(Value::as_u64) > Some(0);
+    match (word(one, "last_status"), word(one, "last_error")) {
+        (none, error) if none == "-" && error != "-" => {
+            error.strip_prefix("upstream_").unwrap_or(&error).to_owned()
+        }
+        (none, _) if none == "-" && is_tried => "no answer".to_owned(),
+        (status, _) => status,
+    }
 }
 
 /// The time to the moment in a member, in its largest unit: `45s`, `12m`, `3h`, `2d`.
@@ -55,11 +87,13 @@ pub(super) fn delivery(shown: &Value) -> String {
         "route",
         "state",
         "is_in_flight",
+        "held_by",
         "is_held",
         "is_behind",
         "behind",
         "attempts",
         "last_status",
+        "last_error",
         "received_at",
         "next_at",
         "event_id",
@@ -71,8 +105,10 @@ pub(super) fn delivery(shown: &Value) -> String {
     ];
     // What is usual is not said.
     let is_usual = |name: &str| match shown.get(name) {
-        Some(value) => name.starts_with("is_") && value.as_bool() == Some(false),
-        None => name == "behind",
+        Some(value) if !value.is_null() => {
+            name.starts_with("is_") && value.as_bool() == Some(false)
+        }
+        _ => matches!(name, "behind" | "held_by" | "last_error"),
     };
     let rows = members.iter().filter(|name| !is_usual(name));
     let rows: Vec<_> = rows
@@ -159,12 +195,13 @@ mod tests {
     fn a_stranger_cannot_write_to_the_terminal() {
         let one = json!({"delivery_id": "a", "event_id": "x\u{1b}[2J\n\"y\"", "last_status": 500});
         let now = UnixMillis(1_750_000_000_000);
-        for shown in [listed(std::slice::from_ref(&one), now), delivery(&one)] {
+        let list = listed(std::slice::from_ref(&one), |_| false, now);
+        for shown in [list, delivery(&one)] {
             assert!(!shown.contains('\u{1b}'), "{shown}");
             assert!(shown.contains("\"y\"") && shown.contains("500"), "{shown}");
         }
         let long = json!({"event_id": "e".repeat(100)});
-        assert!(listed(&[long], now).contains(&format!("{}…", "e".repeat(39))));
+        assert!(listed(&[long], |_| false, now).contains(&format!("{}…", "e".repeat(39))));
     }
 
     #[test]
@@ -181,7 +218,7 @@ mod tests {
             one(-172_800_000, Some(90_000_000)),
             one(60_000, Some(0)),
         ];
-        let shown = listed(&rows, now);
+        let shown = listed(&rows, |_| false, now);
         let times: Vec<_> = shown
             .lines()
             .skip(1)
@@ -195,6 +232,39 @@ mod tests {
             ["0s", "0s"],
         ];
         assert_eq!(times, expected, "{shown}");
+    }
+
+    #[test]
+    fn a_list_says_what_came_of_the_last_attempt_and_whether_a_next_one_comes() {
+        let now = UnixMillis(1_750_000_000_000);
+        let due = Unit::Rfc3339.write(now);
+        let delays = |name: &str| name == "ill";
+        for (members, expected) in [
+            (json!({"attempts": 0}), ["0s", "-"]),
+            (json!({"attempts": 1, "last_status": 500}), ["0s", "500"]),
+            (
+                json!({"attempts": 1, "last_error": "upstream_timeout"}),
+                ["0s", "timeout"],
+            ),
+            (
+                json!({"attempts": 1, "route": "ill"}),
+                ["waits", "no answer"],
+            ),
+            (
+                json!({"is_in_flight": true, "held_by": "operator"}),
+                ["now", "-"],
+            ),
+            (json!({"held_by": "removed", "route": "ill"}), ["held", "-"]),
+            (json!({"is_behind": true}), ["behind", "-"]),
+        ] {
+            let mut one =
+                json!({"route": "a", "next_at": due, "held_by": null, "last_error": null});
+            if let (Some(one), Some(members)) = (one.as_object_mut(), members.as_object()) {
+                one.extend(members.clone());
+            }
+            let found = [next(&one, &delays, now), last(&one)];
+            assert_eq!(found, expected, "{one}");
+        }
     }
 
     #[test]

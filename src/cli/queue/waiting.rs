@@ -10,6 +10,21 @@ use crate::notation::shell;
 /// The members of `routes` in the answer to `GET /queue`, a line for each reason of each route.
 /// `options` are those that the commands need to ask the same gateway.
 pub(super) fn lines(routes: &Value, options: &str, now: UnixMillis) -> Vec<String> {
+    lines_of(routes, options, now, |_| true)
+}
+
+/// Those lines of a route that was paused or resumed that neither of both changes.
+pub(super) fn held(routes: &Value, options: &str, now: UnixMillis) -> Vec<String> {
+    let is_meant = |kind: &str| matches!(kind, "removed" | "provider" | "held");
+    lines_of(routes, options, now, is_meant)
+}
+
+fn lines_of(
+    routes: &Value,
+    options: &str,
+    now: UnixMillis,
+    is_meant: impl Fn(&str) -> bool + Copy,
+) -> Vec<String> {
     let routes = routes.as_array().into_iter().flatten();
     let lines = routes.flat_map(|route| {
         let reasons = route.get("reasons").and_then(Value::as_array);
@@ -19,25 +34,37 @@ pub(super) fn lines(routes: &Value, options: &str, now: UnixMillis) -> Vec<Strin
         let counts = move |reason: &&Value| {
             !is_paused || !matches!(word(reason, "reason").as_str(), "app" | "breaker" | "rate")
         };
+        let reasons = reasons.filter(move |reason| is_meant(&word(reason, "reason")));
         let reasons = reasons.filter(counts);
         reasons.map(move |reason| line(route, reason, options, now))
     });
     lines.collect()
 }
 
-/// Until when no delivery of a route is sent, also after a retry by hand: words behind "until".
+/// What is said behind a delivery that was retried: why it is not sent, or what comes of it. `answer` is
+/// the gateway's.
+pub(super) fn after_retry(answer: &Value, options: &str, now: UnixMillis) -> String {
+    let routes = answer.get("routes").unwrap_or(&Value::Null);
+    let mut words = match held_until(routes, options) {
+        Some(end) => format!(", and will not be sent until {end}"),
+        None => probed(routes, options, now).unwrap_or_default(),
+    };
+    if let Some(other) = answer.get("behind").and_then(Value::as_str) {
+        words = format!(", behind the delivery {}{words}", escaped(other));
+    }
+    words
+}
+
+/// Until when no delivery of the route is sent, also after a retry by hand: words behind "until".
 /// `None` where nothing holds all of them back.
-pub(super) fn held_until(routes: &Value, name: &str, options: &str) -> Option<String> {
-    let routes = routes.as_array().into_iter().flatten();
-    // A name is there twice where it had another provider.
-    let same: Vec<&Value> = routes
-        .filter(|route| word(route, "route") == name)
-        .collect();
-    let has = |kind| same.iter().any(|route| has_reason(route, kind));
-    let (is_paused, is_removed) = (has("operator"), has("removed"));
+fn held_until(routes: &Value, options: &str) -> Option<String> {
+    let route = routes.as_array()?.first()?;
+    let name = word(route, "route");
+    let is_paused = has_reason(route, "operator");
+    let is_removed = has_reason(route, "removed") || has_reason(route, "provider");
     let resumed = format!(
         "`verigate queue resume {}` ends the pause of the route {name}",
-        shell::argument(name, options)
+        shell::argument(&name, options)
     );
     let back = format!("the configuration has the route {name} with its provider again");
     match (is_paused, is_removed) {
@@ -48,27 +75,82 @@ pub(super) fn held_until(routes: &Value, name: &str, options: &str) -> Option<St
     }
 }
 
-/// The names of the routes that an operator paused.
-pub(super) fn paused(routes: &Value) -> Vec<String> {
+/// When the app is tried of a route that was resumed, or of which a delivery was retried, if its breaker
+/// is open.
+pub(super) fn probed(routes: &Value, options: &str, now: UnixMillis) -> Option<String> {
+    let mut routes = routes.as_array()?.iter();
+    let reason = routes.find_map(|route| reason(route, "breaker"))?;
+    let next = match (
+        left(reason, "next_probe_at", now).as_str(),
+        is_probing(reason),
+    ) {
+        ("-", true) => "one is being tried".to_owned(),
+        ("-", false) => {
+            return Some(
+                "; the app did not take deliveries, and none that waits can be tried: the next one that comes is"
+                    .to_owned(),
+            );
+        }
+        ("0s", _) => "one is tried now".to_owned(),
+        (left, _) => format!("one is tried in {left}"),
+    };
+    Some(format!(
+        "; the app did not take deliveries, and {next}: `verigate queue list{options}` shows what comes of it"
+    ))
+}
+
+/// Whether something delays deliveries of a route that are due.
+pub(super) fn delays(routes: &Value, name: &str) -> bool {
     let routes = routes.as_array().into_iter().flatten();
-    let paused = routes.filter(|route| has_reason(route, "operator"));
-    let mut names: Vec<String> = paused.map(|route| word(route, "route")).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+    let mut same = routes.filter(|route| word(route, "route") == name);
+    same.any(|route| {
+        ["app", "breaker", "rate"]
+            .iter()
+            .any(|kind| has_reason(route, kind))
+    })
+}
+
+fn reason<'v>(route: &'v Value, kind: &str) -> Option<&'v Value> {
+    let reasons = route.get("reasons").and_then(Value::as_array);
+    let mut reasons = reasons.into_iter().flatten();
+    reasons.find(|reason| word(reason, "reason") == kind)
 }
 
 fn has_reason(route: &Value, kind: &str) -> bool {
-    let reasons = route.get("reasons").and_then(Value::as_array);
-    let mut reasons = reasons.into_iter().flatten();
-    reasons.any(|reason| word(reason, "reason") == kind)
+    reason(route, kind).is_some()
+}
+
+/// The time to the moment in a member.
+fn left(reason: &Value, member: &str, now: UnixMillis) -> String {
+    distance(reason, member, |at| at.0.saturating_sub(now.0))
+}
+
+/// Whether the next probe follows an attempt that is under way. An older gateway says no moment for no
+/// other reason.
+fn is_probing(breaker: &Value) -> bool {
+    breaker.get("is_probing").and_then(Value::as_bool) != Some(false)
+}
+
+/// What the app did last, in brackets behind a blank; nothing where that is not known.
+fn last(breaker: &Value, now: UnixMillis) -> String {
+    let ago = distance(breaker, "last_at", |at| now.0.saturating_sub(at.0));
+    let did = match word(breaker, "last_error").as_str() {
+        "upstream_unreachable" => "there was no connection".to_owned(),
+        "upstream_timeout" => "there was no answer in time".to_owned(),
+        "upstream_failed" => "there was no whole answer".to_owned(),
+        _ => match word(breaker, "last_status").as_str() {
+            "-" => return String::new(),
+            status => format!("it answered {status}"),
+        },
+    };
+    format!(" ({ago} ago {did})")
 }
 
 fn line(route: &Value, reason: &Value, options: &str, now: UnixMillis) -> String {
     let name = word(route, "route");
     let waiting = route.get("deliveries").and_then(Value::as_u64);
     let waiting = waiting.unwrap_or(0);
-    let left = |member| distance(reason, member, |at| at.0.saturating_sub(now.0));
+    let left = |member| left(reason, member, now);
     let resume = format!(
         "`verigate queue resume {}`",
         shell::argument(&name, options)
@@ -83,14 +165,22 @@ fn line(route: &Value, reason: &Value, options: &str, now: UnixMillis) -> String
             left("until")
         ),
         "breaker" => {
-            let next = match left("next_probe_at") {
-                none if none == "-" => "one is under way".to_owned(),
-                left => format!("the next in {left}"),
-            };
-            format!(
-                "the app does not take deliveries, so there are single probes, {next}: if it is mended, {resume} \
-                 probes it now"
-            )
+            let does_not = format!("the app does not take deliveries{}", last(reason, now));
+            match (left("next_probe_at").as_str(), is_probing(reason)) {
+                ("-", false) => format!(
+                    "{does_not}, and none that waits can be tried: the next one that comes is the next probe"
+                ),
+                (next, _) => {
+                    let next = match next {
+                        "-" => "the next follows the attempt that is under way".to_owned(),
+                        "0s" => "the next now".to_owned(),
+                        next => format!("the next in {next}"),
+                    };
+                    format!(
+                        "{does_not}, so there are single probes, {next}: if it is mended, {resume} probes it now"
+                    )
+                }
+            }
         }
         "removed" => format!(
             "{} held, because the configuration has no route of this name and provider: put it back and reload, or \
@@ -145,8 +235,11 @@ mod tests {
             ]},
             {"route": "b", "deliveries": 3, "reasons": [
                 {"reason": "app", "until": "2025-06-15T15:07:10.000Z"},
-                {"reason": "breaker", "next_probe_at": "2025-06-15T15:06:45.000Z"},
+                {"reason": "breaker", "next_probe_at": "2025-06-15T15:06:45.000Z", "is_probing": false,
+                 "last_status": 503, "last_at": "2025-06-15T15:06:28.000Z"},
                 {"reason": "breaker", "next_probe_at": null},
+                {"reason": "breaker", "next_probe_at": null, "is_probing": false,
+                 "last_error": "upstream_timeout", "last_at": "2025-06-15T15:06:28.000Z"},
                 {"reason": "held", "deliveries": 2},
                 {"reason": "rate", "until": "2025-06-15T15:06:41.000Z"},
             ]},
@@ -154,15 +247,22 @@ mod tests {
             {"route": "new", "deliveries": 2, "reasons": [{"reason": "provider"}]},
         ]);
         let lines = lines(&routes, " --config x.toml", UnixMillis(1_750_000_000_000));
-        let expected: [&[&str]; 9] = [
+        let expected: [&[&str]; 10] = [
             &[
                 "an operator paused it",
                 "`verigate queue resume 'a b\\u{1b}' --config x.toml`",
             ],
             &["1 delivery is held"],
             &["`Retry-After`", "in 30s", "queue resume b --config x.toml"],
-            &["single probes", "the next in 5s", "queue resume"],
-            &["one is under way"],
+            &[
+                "deliveries (12s ago it answered 503), so there are single probes, the next in 5s",
+                "queue resume",
+            ],
+            &["follows the attempt that is under way"],
+            &[
+                "(12s ago there was no answer in time), and none that waits can be tried",
+                "the next one that comes",
+            ],
             &["2 deliveries are held", "`[state] keys`"],
             &["`rate`", "for 1s"],
             &[
@@ -183,21 +283,56 @@ mod tests {
 
     #[test]
     fn what_holds_back_a_retry_too_is_told_with_its_end() {
-        let routes = json!([
-            {"route": "a", "deliveries": 1, "reasons": [{"reason": "breaker"}, {"reason": "operator"}]},
-            {"route": "b", "deliveries": 1, "reasons": [{"reason": "removed"}]},
-            {"route": "c", "deliveries": 1, "reasons": [{"reason": "operator"}, {"reason": "removed"}]},
-            {"route": "d", "deliveries": 1, "reasons": [{"reason": "breaker"}, {"reason": "app"}]},
-        ]);
-        let until = |name| held_until(&routes, name, " --config x.toml");
-        let resume = "`verigate queue resume a --config x.toml` ends the pause of the route a";
-        assert_eq!(until("a").as_deref(), Some(resume));
-        let back = "the configuration has the route b with its provider again";
-        assert_eq!(until("b").as_deref(), Some(back));
-        let both = until("c").unwrap();
+        let after = |name: &str, reasons: Value| {
+            let routes = json!([{"route": name, "deliveries": 1, "reasons": reasons}]);
+            let answer = json!({"ok": true, "routes": routes, "behind": null});
+            after_retry(&answer, " --config x.toml", UnixMillis(1_750_000_000_000))
+        };
+        let paused = json!([{"reason": "breaker"}, {"reason": "operator"}]);
+        let resume = ", and will not be sent until `verigate queue resume a --config x.toml` ends the \
+                      pause of the route a";
+        assert_eq!(after("a", paused), resume);
+        let dashed = after("-x", json!([{"reason": "operator"}]));
+        assert!(
+            dashed.contains("`verigate queue resume --config x.toml -- -x`"),
+            "{dashed}"
+        );
+        for kind in ["removed", "provider"] {
+            let back = ", and will not be sent until the configuration has the route b with its \
+                        provider again";
+            assert_eq!(after("b", json!([{"reason": kind}])), back);
+        }
+        let both = after("c", json!([{"reason": "operator"}, {"reason": "removed"}]));
         assert!(both.contains("route c with its provider") && both.contains("resume c"));
-        assert_eq!((until("d"), until("e")), (None, None));
-        assert_eq!(paused(&routes), ["a", "c"]);
-        assert_eq!(held_until(&Value::Null, "a", ""), None);
+        assert_eq!(after("d", json!([{"reason": "app"}])), "");
+        let unknown = after_retry(&json!({"ok": true}), "", UnixMillis(0));
+        assert_eq!(unknown, "");
+        let ordered = json!({"ok": true, "routes": [], "behind": "0192"});
+        let ordered = after_retry(&ordered, "", UnixMillis(0));
+        assert_eq!(ordered, ", behind the delivery 0192");
+    }
+
+    #[test]
+    fn the_next_probe_is_told_as_it_will_be_made() {
+        let at = "2025-06-15T15:06:44.000Z";
+        for (next, is_probing, words) in [
+            (
+                json!("2025-06-15T15:06:40.000Z"),
+                false,
+                "one is tried now: ",
+            ),
+            (json!(at), false, "one is tried in 4s: "),
+            (Value::Null, true, "one is being tried: "),
+            (Value::Null, false, "none that waits can be tried"),
+        ] {
+            let breaker =
+                json!({"reason": "breaker", "next_probe_at": next, "is_probing": is_probing});
+            let routes = json!([{"route": "a", "reasons": [breaker]}]);
+            let said = probed(&routes, "", UnixMillis(1_750_000_000_000)).unwrap();
+            assert!(said.contains(words), "{said}");
+        }
+        let other = json!([{"route": "a", "reasons": [{"reason": "held", "deliveries": 1}]}]);
+        assert_eq!(probed(&other, "", UnixMillis(0)), None);
+        assert_eq!(held(&other, "", UnixMillis(0)).len(), 1);
     }
 }

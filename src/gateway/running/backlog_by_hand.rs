@@ -6,7 +6,7 @@ use super::backlog::{Backlog, locked};
 use super::paused::BY_OPERATOR;
 use crate::clock::Now;
 use crate::config::State;
-use crate::queue::{Attempt, Change, Number, RouteNumber, RouteStatus};
+use crate::queue::{Attempt, AttemptEnd, Change, Number, RouteNumber, RouteStatus};
 use crate::store::sealing::{KeyId, Keyring};
 use crate::store::sqlite::{Head, MetaKey};
 use crate::store::{Content, Pending, QueueStore as _, StoreError};
@@ -136,6 +136,18 @@ impl Backlog {
     /// [`StoreError`].
     pub(crate) fn heads(&self, numbers: &[Number]) -> Result<Vec<Head>, StoreError> {
         self.store.heads(numbers)
+    }
+
+    /// The ends of the last failed attempts of deliveries; `None` for one that was never tried. It
+    /// reads, so it may wait.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn last_ends(
+        &self,
+        numbers: &[Number],
+    ) -> Result<Vec<Option<AttemptEnd>>, StoreError> {
+        self.store.last_ends(numbers)
     }
 
     /// The latest failed attempts of a delivery, the oldest first. It reads, so it may wait.

@@ -90,10 +90,8 @@ struct Plan {
     oldest: Option<UnixMillis>,
     newest: Option<UnixMillis>,
     is_cut: bool,
-    /// The names of its routes, each with the number of its deliveries.
-    routes: Vec<(Arc<str>, usize)>,
-    /// The routes of its deliveries that the configuration in force does not have.
-    removed: Vec<Arc<str>>,
+    /// Its routes, each with the number of its deliveries.
+    routes: BTreeMap<RouteNumber, usize>,
     /// The monotonic time at which it is forgotten, unless it runs.
     until: Duration,
 }
@@ -117,11 +115,30 @@ impl PlanState {
     }
 }
 
+/// The deliveries of a plan under the name of a route, which has had several providers where it is
+/// several routes.
+#[derive(Default)]
+struct OfName {
+    deliveries: usize,
+    /// Those that wait and are not tried, because the configuration in force does not have their route.
+    held: usize,
+    /// Those that wait and are not tried, because an operator paused their route.
+    paused: usize,
+    is_removed: bool,
+}
+
 impl Plan {
-    fn shown(&self, id: &str) -> Value {
+    fn shown(&self, id: &str, routes: &BTreeMap<Arc<str>, OfName>) -> Value {
         let moment = |at: Option<UnixMillis>| at.map(written_moment);
-        let of_route =
-            |(name, count): &(Arc<str>, usize)| json!({"route": &**name, "deliveries": count});
+        let of_name = |(name, of): (&Arc<str>, &OfName)| {
+            json!({
+                "route": &**name,
+                "deliveries": of.deliveries,
+                "held": of.held,
+                "paused": of.paused,
+            })
+        };
+        let removed = routes.iter().filter(|(_, of)| of.is_removed);
         json!({
             "plan": id,
             "state": self.state.name(),
@@ -130,8 +147,8 @@ impl Plan {
             "more": self.is_cut,
             "oldest": moment(self.oldest),
             "newest": moment(self.newest),
-            "routes": self.routes.iter().map(of_route).collect::<Vec<_>>(),
-            "removed_routes": self.removed.iter().map(|name| &**name).collect::<Vec<_>>(),
+            "routes": routes.iter().map(of_name).collect::<Vec<_>>(),
+            "removed_routes": removed.map(|(name, _)| &**name).collect::<Vec<_>>(),
             "done": self.done,
             "skipped": self.skipped,
         })
@@ -143,7 +160,7 @@ impl Plans {
         self.plans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fixes the deliveries that a filter finds now.
+    /// Fixes the deliveries that a filter finds now. Returns the plan's id.
     ///
     /// # Errors
     /// There are too many plans.
@@ -153,7 +170,7 @@ impl Plans {
         filter: &Filter,
         routes: &Routes,
         now: Now,
-    ) -> Result<Value, Denied> {
+    ) -> Result<String, Denied> {
         let mut numbers = Vec::new();
         let mut found: BTreeMap<RouteNumber, usize> = BTreeMap::new();
         let (mut oldest, mut newest, mut after) = (None, None, None);
@@ -173,21 +190,8 @@ impl Plans {
             }
             tokio::task::yield_now().await;
         }
-        let is_removed = |route: &RouteNumber| !backlog.queue().is_listed(*route);
-        let removed = found.keys().copied().filter(is_removed);
-        let mut removed: Vec<Arc<str>> = removed.filter_map(|route| backlog.name(route)).collect();
-        removed.sort_unstable();
-        removed.dedup();
-        // A route that has had several providers is several, under one name.
-        let mut routes: BTreeMap<Arc<str>, usize> = BTreeMap::new();
-        for (route, count) in found {
-            if let Some(name) = backlog.name(route) {
-                *routes.entry(name).or_default() += count;
-            }
-        }
         let plan = Plan {
-            removed,
-            routes: routes.into_iter().collect(),
+            routes: found,
             numbers: numbers.into(),
             state: PlanState::Planned,
             action: None,
@@ -200,7 +204,6 @@ impl Plans {
             until: now.mono + KEPT,
         };
         let id = id()?;
-        let shown = plan.shown(&id);
         let mut plans = self.plans();
         forget_old(&mut plans, now);
         if plans.len() >= MOST_PLANS {
@@ -212,34 +215,68 @@ impl Plans {
             let oldest = oldest.map(|(id, _)| id.clone());
             plans.remove(&oldest.ok_or(Denied::TooManyPlans)?);
         }
-        plans.insert(id, plan);
-        Ok(shown)
+        plans.insert(id.clone(), plan);
+        Ok(id)
     }
 
-    /// How far a plan is.
+    /// How far a plan is, and which of its deliveries are not tried by now.
     ///
     /// # Errors
     /// There is none of this id.
-    pub(super) fn shown(&self, id: &str, now: Now) -> Result<Value, Denied> {
-        let mut plans = self.plans();
-        forget_old(&mut plans, now);
-        plans
-            .get(id)
-            .map(|plan| plan.shown(id))
-            .ok_or(Denied::UnknownPlan)
+    pub(super) async fn shown(
+        &self,
+        id: &str,
+        backlog: &Backlog,
+        now: Now,
+    ) -> Result<Value, Denied> {
+        let (numbers, of_routes, is_begun) = {
+            let mut plans = self.plans();
+            forget_old(&mut plans, now);
+            let plan = plans.get(id).ok_or(Denied::UnknownPlan)?;
+            let is_begun = plan.state != PlanState::Planned;
+            (Arc::clone(&plan.numbers), plan.routes.clone(), is_begun)
+        };
+        let mut held: BTreeMap<RouteNumber, usize> = BTreeMap::new();
+        let tried = |route: &RouteNumber| backlog.queue().is_tried(*route);
+        if !of_routes.keys().all(tried) {
+            for some in numbers.chunks(PAGE) {
+                count_waiting(backlog, some, is_begun, &mut held);
+                tokio::task::yield_now().await;
+            }
+        }
+        let mut routes: BTreeMap<Arc<str>, OfName> = BTreeMap::new();
+        for (route, count) in of_routes {
+            let Some(name) = backlog.name(route) else {
+                continue;
+            };
+            let is_listed = backlog.queue().is_listed(route);
+            let is_tried = backlog.queue().is_tried(route);
+            let waits = held.get(&route).copied().unwrap_or(0);
+            let of_name = routes.entry(name).or_default();
+            of_name.deliveries += count;
+            of_name.is_removed |= !is_listed;
+            match (is_listed, is_tried) {
+                (false, _) => of_name.held += waits,
+                (true, false) => of_name.paused += waits,
+                (true, true) => {}
+            }
+        }
+        let plans = self.plans();
+        let plan = plans.get(id).ok_or(Denied::UnknownPlan)?;
+        Ok(plan.shown(id, &routes))
     }
 
     /// Ends a plan: nothing more is done by it.
     ///
     /// # Errors
     /// There is none of this id.
-    pub(super) fn cancel(&self, id: &str) -> Result<Value, Denied> {
+    pub(super) fn cancel(&self, id: &str) -> Result<(), Denied> {
         let mut plans = self.plans();
         let plan = plans.get_mut(id).ok_or(Denied::UnknownPlan)?;
         if plan.state != PlanState::Done {
             plan.state = PlanState::Cancelled;
         }
-        Ok(plan.shown(id))
+        Ok(())
     }
 
     /// Begins a plan, which goes on by itself. A plan runs once.
@@ -253,7 +290,7 @@ impl Plans {
         rate: Option<Rate>,
         running: Arc<Running>,
         backlog: Arc<Backlog>,
-    ) -> Result<Value, Denied> {
+    ) -> Result<(), Denied> {
         let mut plans = self.plans();
         forget_old(&mut plans, running.clock.now());
         let plan = plans.get_mut(id).ok_or(Denied::UnknownPlan)?;
@@ -273,7 +310,7 @@ impl Plans {
             backlog,
         };
         tokio::spawn(run.go_on());
-        Ok(plan.shown(id))
+        Ok(())
     }
 }
 
@@ -385,6 +422,22 @@ impl Run {
         if let Some(plan) = self.plans.plans().get_mut(&self.id) {
             plan.done += usize::from(is_done);
             plan.skipped += usize::from(!is_done);
+        }
+    }
+}
+
+/// Counts those of these deliveries that are still there, by their routes. Once the plan has begun, one
+/// that is dead is not one that it has retried.
+fn count_waiting(
+    backlog: &Backlog,
+    numbers: &[Number],
+    is_begun: bool,
+    counts: &mut BTreeMap<RouteNumber, usize>,
+) {
+    let queue = backlog.queue();
+    for (route, state) in numbers.iter().filter_map(|number| queue.whose(*number)) {
+        if !(is_begun && state == State::Dead) {
+            *counts.entry(route).or_default() += 1;
         }
     }
 }

@@ -14,14 +14,14 @@ use super::heads::{heads, unavailable, whose};
 use super::masked::masked_head;
 use super::plans::{Action, Plans};
 use super::waiting;
-use crate::clock::UnixMillis;
+use crate::clock::{Now, UnixMillis};
 use crate::config::units::written_moment;
 use crate::gateway::client::answer::{Answer, Denied};
 use crate::gateway::exchange::stored::StoredHead;
 use crate::gateway::operating::shown_peer;
 use crate::gateway::running::Running;
 use crate::gateway::running::backlog::Backlog;
-use crate::queue::{Attempt, DeliveryId, Listed, Number, Probe, State};
+use crate::queue::{Attempt, AttemptEnd, DeliveryId, Listed, Number, Probe, RouteStatus, State};
 use crate::store::StoreError;
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
@@ -81,15 +81,15 @@ impl QueuePages {
             "cancel" => {
                 let asked = read(body, USAGE_PLAN)?;
                 let id = text(&asked, "plan").ok_or(USAGE_PLAN)?;
-                let plan = self.plans.cancel(id)?;
+                self.plans.cancel(id)?;
                 log::info!("queue: the plan {id} was cancelled by {by}");
-                Ok(answer(&plan))
+                self.plan_shown(backlog, id).await
             }
             "pause" => self.pause(backlog, true, body, by).await,
             "resume" => self.pause(backlog, false, body, by).await,
             _ if !is_read => Err(Denied::NotAllowed("GET, HEAD")),
             other => match other.strip_prefix("plan/") {
-                Some(id) => Ok(answer(&self.plans.shown(id, self.running.clock.now())?)),
+                Some(id) => self.plan_shown(backlog, id).await,
                 None => self.show(backlog, other, head.query(), by).await,
             },
         }
@@ -111,15 +111,18 @@ impl QueuePages {
             }
             tokio::task::yield_now().await;
         };
-        let numbers = found.iter().map(|one| one.delivery.number).collect();
+        let numbers: Vec<_> = found.iter().map(|one| one.delivery.number).collect();
+        let ends = ends(backlog, numbers.clone()).await?;
         let heads = heads(backlog, numbers).await?;
         let mut meant = backlog.statuses(now);
         meant.retain(|(number, _)| routes.has(*number));
-        let listed = found.iter().zip(heads);
+        let listed = found.iter().zip(heads).zip(ends);
         let deliveries: Vec<Value> = listed
-            .map(|(one, head)| {
+            .map(|((one, head), end)| {
                 let head = head.ok().flatten();
-                Value::Object(members(backlog, one, head.as_ref()))
+                let own = meant.iter().find(|(of, _)| *of == one.delivery.route);
+                let status = own.map(|(_, status)| status);
+                Value::Object(members(backlog, one, head.as_ref(), end, status))
             })
             .collect();
         Ok(answer(&json!({
@@ -143,11 +146,15 @@ impl QueuePages {
             Some(_) => return Err(Denied::BadRequest("the one parameter here is `body=1`")),
         };
         let found = {
-            let queue = backlog.queue();
+            let mut queue = backlog.queue();
             let now = self.running.clock.now();
-            queue.find(id).and_then(|number| queue.get(number, now))
+            let found = queue.find(id).and_then(|number| queue.get(number, now));
+            found.map(|one| {
+                let status = queue.status(one.delivery.route, now);
+                (one, status)
+            })
         };
-        let found = found.ok_or(Denied::UnknownDelivery)?;
+        let (found, status) = found.ok_or(Denied::UnknownDelivery)?;
         let number = found.delivery.number;
         let read = heads(backlog, vec![number]).await?.pop();
         let (head, unreadable) = match read {
@@ -155,16 +162,16 @@ impl QueuePages {
             Some(Err(why)) => (None, Some(why.to_string())),
             None => (None, None),
         };
-        let history = history(backlog, number).await?;
-        let mut shown = members(backlog, &found, head.as_ref());
+        let attempts = attempts(backlog, number).await?;
+        let end = attempts.last().map(|attempt| attempt.end);
+        let history = attempts.iter().map(attempt).collect();
+        let mut shown = members(backlog, &found, head.as_ref(), end, Some(&status));
         if let Some(why) = unreadable {
             shown.insert("unreadable".into(), why.into());
         }
         shown.insert("history".into(), history);
         shown.insert("bytes".into(), found.delivery.bytes.into());
-        shown.insert("is_in_flight".into(), found.is_in_flight.into());
         shown.insert("is_held".into(), found.is_held.into());
-        shown.insert("is_behind".into(), found.is_behind.into());
         if let Some(other) = found.behind {
             shown.insert("behind".into(), other.to_string().into());
         }
@@ -209,7 +216,12 @@ impl QueuePages {
             .plans
             .make(backlog, &asked.filter, &routes, now)
             .await?;
-        Ok(answer(&plan))
+        self.plan_shown(backlog, &plan).await
+    }
+
+    async fn plan_shown(&self, backlog: &Backlog, id: &str) -> Result<Answer, Denied> {
+        let now = self.running.clock.now();
+        Ok(answer(&self.plans.shown(id, backlog, now).await?))
     }
 
     async fn command(
@@ -230,14 +242,13 @@ impl QueuePages {
         match (text(&asked, "plan"), text(&asked, "delivery_id")) {
             (Some(plan), None) => {
                 let running = Arc::clone(&self.running);
-                let shown = self
-                    .plans
+                self.plans
                     .run(plan, action, rate, running, Arc::clone(backlog))?;
                 log::info!(
                     "queue: the plan {plan} ({}) was begun by {by}",
                     action.name()
                 );
-                Ok(answer(&shown))
+                self.plan_shown(backlog, plan).await
             }
             (None, Some(id)) if rate.is_none() => {
                 let id = DeliveryId::parse(id).ok_or(Denied::UnknownDelivery)?;
@@ -258,7 +269,10 @@ impl QueuePages {
                     _ => log::info!("queue: the delivery {id}: {} by {by}", action.name()),
                 }
                 backlog.stored(stored).await.map_err(unavailable)?;
-                Ok(Answer::done())
+                match (action, found) {
+                    (Action::Retry, Some(found)) => Ok(retried(backlog, &found, now)),
+                    _ => Ok(Answer::done()),
+                }
             }
             _ => Err(USAGE_COMMAND),
         }
@@ -313,13 +327,41 @@ impl QueuePages {
     }
 }
 
+/// What is said of a delivery that was retried: why its route waits, and behind which one it does.
+fn retried(backlog: &Backlog, before: &Listed, now: Now) -> Answer {
+    let (route, number) = (before.delivery.route, before.delivery.number);
+    let (status, after) = {
+        let mut queue = backlog.queue();
+        (queue.status(route, now), queue.get(number, now))
+    };
+    let mut statuses = vec![(route, status)];
+    // One that is gone by now was sent.
+    statuses.retain(|_| after.is_some());
+    let behind = after.and_then(|after| after.behind);
+    answer(&json!({
+        "ok": true,
+        "routes": waiting::routes(backlog, &statuses, now),
+        "behind": behind.map(|id| id.to_string()),
+    }))
+}
+
 /// The latest failed attempts of a delivery, the oldest first.
-async fn history(backlog: &Arc<Backlog>, number: Number) -> Result<Value, Denied> {
+async fn attempts(backlog: &Arc<Backlog>, number: Number) -> Result<Vec<Attempt>, Denied> {
     let own = Arc::clone(backlog);
     let read = tokio::task::spawn_blocking(move || own.attempts(number)).await;
     let read = read.map_err(|_| Code::InternalError);
-    let attempts = read.map_err(Refusal::from)?.map_err(unavailable)?;
-    Ok(attempts.iter().map(attempt).collect())
+    read.map_err(Refusal::from)?.map_err(unavailable)
+}
+
+/// The ends of the last failed attempts of deliveries; `None` for one that was never tried.
+async fn ends(
+    backlog: &Arc<Backlog>,
+    numbers: Vec<Number>,
+) -> Result<Vec<Option<AttemptEnd>>, Denied> {
+    let own = Arc::clone(backlog);
+    let read = tokio::task::spawn_blocking(move || own.last_ends(&numbers)).await;
+    let read = read.map_err(|_| Code::InternalError);
+    read.map_err(Refusal::from)?.map_err(unavailable)
 }
 
 fn attempt(attempt: &Attempt) -> Value {
@@ -335,7 +377,13 @@ fn attempt(attempt: &Attempt) -> Value {
 }
 
 /// What is shown of every delivery.
-fn members(backlog: &Backlog, one: &Listed, head: Option<&StoredHead>) -> Map<String, Value> {
+fn members(
+    backlog: &Backlog,
+    one: &Listed,
+    head: Option<&StoredHead>,
+    end: Option<AttemptEnd>,
+    status: Option<&RouteStatus>,
+) -> Map<String, Value> {
     let delivery = &one.delivery;
     let progress = &delivery.progress;
     let event = head.map(|head| &head.event);
@@ -353,6 +401,13 @@ fn members(backlog: &Backlog, one: &Listed, head: Option<&StoredHead>) -> Map<St
     put("received_at", moment(delivery.id.received()));
     put("next_at", next_at);
     put("last_status", progress.last_status.into());
+    // The status of the schedule is the newer one: that of an attempt is read from the store.
+    let error = end.filter(|_| progress.last_status.is_none());
+    put("last_error", error.and_then(waiting::error_of).into());
+    let has_heir = status.is_some_and(|status| backlog.has_heir(delivery.route, status));
+    put("held_by", waiting::held_by(one, status, has_heir).into());
+    put("is_in_flight", one.is_in_flight.into());
+    put("is_behind", one.is_behind.into());
     put(
         "event_id",
         event.and_then(|event| event.id.as_deref()).into(),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::clock::{Now, UnixMillis};
 use crate::config::units::written_moment;
 use crate::gateway::running::backlog::Backlog;
-use crate::queue::{AttemptEnd, Probe, RouteNumber, RouteStatus};
+use crate::queue::{AttemptEnd, Listed, Probe, RouteNumber, RouteStatus, State};
 use crate::verdict::Code;
 
 /// The routes of these that have a reason to wait, each with its reasons. A route that the
@@ -87,6 +87,24 @@ pub(super) fn error_of(end: AttemptEnd) -> Option<&'static str> {
         AttemptEnd::Failed => Code::UpstreamFailed,
     };
     Some(code.name())
+}
+
+/// Why a delivery is not tried whatever its time is, until somebody ends that; `None`: it is tried,
+/// or it is dead.
+pub(super) fn held_by(
+    one: &Listed,
+    status: Option<&RouteStatus>,
+    has_heir: bool,
+) -> Option<&'static str> {
+    if one.delivery.progress.state == State::Dead {
+        return None;
+    }
+    match status {
+        Some(status) if !status.is_listed && has_heir => Some("provider"),
+        Some(status) if !status.is_listed => Some("removed"),
+        Some(status) if status.is_paused => Some("operator"),
+        _ => one.is_held.then_some("unreadable"),
+    }
 }
 
 /// A moment of the monotonic clock by the wall clock.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, Statement, params};
+use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 use crate::clock::UnixMillis;
 use crate::queue::{Attempt, AttemptEnd, Number};
@@ -60,6 +60,30 @@ pub(super) fn write(
     Ok(())
 }
 
+/// The ends of the last attempts of deliveries.
+pub(super) fn last_ends(
+    connection: &Connection,
+    deliveries: &[Number],
+) -> rusqlite::Result<Vec<Option<AttemptEnd>>> {
+    let mut select = connection
+        .prepare("select outcome from attempt where delivery = ?1 order by number desc limit 1")?;
+    let mut last = |delivery: &Number| {
+        let found = select.query_row([integer(delivery.0)], |row| row.get(0));
+        Ok(found.optional()?.map(end_of))
+    };
+    deliveries.iter().map(&mut last).collect()
+}
+
+/// The end of an attempt by the column `outcome`.
+fn end_of(outcome: u16) -> AttemptEnd {
+    match outcome {
+        UNREACHABLE => AttemptEnd::Unreachable,
+        TIMEOUT => AttemptEnd::Timeout,
+        FAILED => AttemptEnd::Failed,
+        status => AttemptEnd::Status(status),
+    }
+}
+
 /// The attempts of a delivery, the oldest first.
 pub(super) fn read(connection: &Connection, delivery: Number) -> rusqlite::Result<Vec<Attempt>> {
     let mut select = connection.prepare(
@@ -70,12 +94,7 @@ pub(super) fn read(connection: &Connection, delivery: Number) -> rusqlite::Resul
             number: row.get(0)?,
             began: UnixMillis(row.get(1)?),
             took: Duration::from_millis(row.get(2)?),
-            end: match row.get(3)? {
-                UNREACHABLE => AttemptEnd::Unreachable,
-                TIMEOUT => AttemptEnd::Timeout,
-                FAILED => AttemptEnd::Failed,
-                status => AttemptEnd::Status(status),
-            },
+            end: end_of(row.get(3)?),
             cause: row.get(4)?,
         })
     })?;

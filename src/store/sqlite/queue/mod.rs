@@ -21,7 +21,7 @@ use super::meta::{self, MetaKey};
 use super::stats::{Observer, Stats};
 use super::{failure, journal};
 use crate::clock::Clock;
-use crate::queue::{Attempt, Change, Delivery, Number, Progress, RouteNumber};
+use crate::queue::{Attempt, AttemptEnd, Change, Delivery, Number, Progress, RouteNumber};
 use crate::replay::passing;
 use crate::store::sealing::{Keyring, Part, SALT, Sealing};
 use crate::store::{Accepted, Content, Pending, QueueStore, Route, StoreError};
@@ -158,6 +158,15 @@ impl QueueDb {
             other => Ok(other.map_err(StoreError::from)),
         };
         numbers.iter().map(head).collect()
+    }
+
+    /// The ends of the last failed attempts of deliveries; `None` for one that has none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn last_ends(&self, numbers: &[Number]) -> Result<Vec<Option<AttemptEnd>>, StoreError> {
+        let read = attempts::last_ends(&self.database.reader()?, numbers);
+        read.map_err(|error| failure(KIND.name, &error))
     }
 
     /// The latest attempts of a delivery that failed, the oldest first.
