@@ -225,6 +225,10 @@ pub fn parse(path: &str, text: &str, sources: &Sources<'_>) -> Result<Config, Pr
     parse_whole(path, text, sources, false)
 }
 
+/// Tables of a route that are easily written as tables of the file.
+const OF_A_ROUTE: [(&str, &str); 3] = [("queue", EACH), ("resign", EACH), ("scheme", EACH)];
+const EACH: &str = "each route has its own: write `[route.…]` below its `[[route]]`";
+
 /// Parses as [`parse`] does. `is_piped`: the text cannot be read again.
 fn parse_whole(
     path: &str,
@@ -271,7 +275,7 @@ fn parse_whole(
     let admin = Admin::read(admin_table, &mut findings, sources);
     let replay = Replay::read(replay_table, &state, &mut findings);
     let drafts = read_routes(&mut file, &mut findings, sources, &server, &replay, &state);
-    file.finish(&mut findings);
+    file.finish_with(&mut findings, &OF_A_ROUTE);
     if let Some(drafts) = &drafts {
         checks::judge(&spans, &server, &admin, &replay, drafts, &mut findings);
         shared_keys::judge(drafts, &mut findings);

@@ -99,6 +99,21 @@ const DAY: u64 = 24 * HOUR;
 /// The pauses of `retry`, in seconds.
 const RETRY: [u64; 7] = [5, 15, MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR];
 
+/// What other programs call the end of the attempts and the pauses between them.
+const ELSEWHERE: [(&str, &str); 8] = [
+    ("attempts", NOT_BY_NUMBER),
+    ("max_attempts", NOT_BY_NUMBER),
+    ("max_retries", NOT_BY_NUMBER),
+    ("retries", NOT_BY_NUMBER),
+    ("backoff", PAUSES),
+    ("delay", PAUSES),
+    ("interval", PAUSES),
+    ("schedule", PAUSES),
+];
+const NOT_BY_NUMBER: &str =
+    "attempts end by age, not by number: write `max_age`, as in `max_age = \"72h\"`";
+const PAUSES: &str = "write the pauses between attempts as in `retry = [\"5s\", \"1m\", \"1h\"]`; the last one is repeated";
+
 /// The most pauses that `retry` may have.
 const MOST_PAUSES: usize = 100;
 
@@ -163,7 +178,7 @@ impl Queue {
             }
         }
         queue.max_age = max_age.unwrap_or(queue.max_age);
-        table.finish(findings);
+        table.finish_with(findings, &ELSEWHERE);
         queue
     }
 }

@@ -131,6 +131,12 @@ impl<'t> Table<'t> {
 
     /// Ends the table: refuses every key that was never asked for.
     pub(super) fn finish(&self, findings: &mut Findings) {
+        self.finish_with(findings, &[]);
+    }
+
+    /// As [`Self::finish`]; `elsewhere` are keys that are easily written here, each with what would be
+    /// right.
+    pub(super) fn finish_with(&self, findings: &mut Findings, elsewhere: &[(&str, &str)]) {
         for (key, value) in self.entries {
             let name: &str = key.get_ref();
             if self.known.contains(&name) {
@@ -138,9 +144,11 @@ impl<'t> Table<'t> {
             }
             // The key may be a misspelt `secrets`.
             findings.hide_all(value);
-            let help = match suggestion(name, self.known.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known here: {}", sorted(&self.known)),
+            let help = elsewhere.iter().find(|(written, _)| *written == name);
+            let help = match (help, suggestion(name, self.known.iter().copied())) {
+                (Some((_, help)), _) => (*help).to_owned(),
+                (None, Some(near)) => format!("did you mean `{near}`?"),
+                (None, None) => format!("known here: {}", sorted(&self.known)),
             };
             if is_out_of_place(name) {
                 findings.hide(key.span());

@@ -138,6 +138,8 @@ fn settings_of_a_queue_are_told_what_is_wrong() {
         ("order_by = \"acount\"", "is no key to order by"),
         ("order_by = \"/items/*/id\"", "means many values"),
         ("max_agee = \"1h\"", "did you mean `max_age`?"),
+        ("max_retries = 5", "attempts end by age, not by number"),
+        ("backoff = \"5s\"", "write the pauses between attempts"),
     ];
     let rows = rows.map(|(own, expected)| (queue_of(own), expected));
     each_says(&rows);
@@ -146,6 +148,10 @@ fn settings_of_a_queue_are_told_what_is_wrong() {
         "[route.queue]\norder_by = \"account\"\n[route.scheme]",
     );
     each_says(&[
+        (
+            format!("[queue]\nconcurrency = 3\n{ROUTE}"),
+            "write `[route.…]` below its `[[route]]`",
+        ),
         (format!("{ROUTE}mode = \"qeue\"\n"), "did you mean `queue`?"),
         (
             format!("{STATE}{custom}"),
