@@ -134,7 +134,10 @@ impl<T> RouteTable<T> {
             {
                 return match ambiguity(path) {
                     Some(why) => Match::Ambiguous(why),
-                    None if rest.is_empty() => Match::Ambiguous(NOTHING_AFTER_PREFIX),
+                    // Nobody reads `/` as another path.
+                    None if rest.is_empty() && path != "/" => {
+                        Match::Ambiguous(NOTHING_AFTER_PREFIX)
+                    }
                     None if self.readings.has_other(path, pattern) => {
                         Match::Ambiguous(OF_ANOTHER_ROUTE)
                     }

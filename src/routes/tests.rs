@@ -202,6 +202,13 @@ fn the_path_is_compared_before_the_host() {
                 "y.example/hooks/b",
             ),
             ("the whole tree", "z.example", "/other", "/*"),
+            ("its root", "z.example", "/", "/*"),
+            (
+                "the root of a part of it",
+                "z.example",
+                "/hooks/",
+                "bad_path",
+            ),
             (
                 "a prefix without its last slash",
                 "z.example",
@@ -262,7 +269,6 @@ fn the_path_is_compared_before_the_host() {
                 "/hooks/deep/",
                 "bad_path",
             ),
-            ("empty rest of all", "z.example", "/", "bad_path"),
             ("under the whole tree", "z.example", "//hooks/a", "bad_path"),
         ],
     );
@@ -381,7 +387,7 @@ fn model<'t>(routes: &'t RouteTable<String>, host: &str, path: &str) -> &'t str 
     match fitting.last() {
         None => "no_route",
         Some((length, _, _, _)) if *length < path.len() && ambiguity(path).is_some() => "bad_path",
-        Some((length, _, _, _)) if *length == path.len() => "bad_path",
+        Some((length, _, _, _)) if *length == path.len() && path != "/" => "bad_path",
         Some((_, _, _, found)) if is_of_another(routes, found, path) => "bad_path",
         Some((_, _, name, _)) => name,
     }
