@@ -73,7 +73,7 @@ pub(super) struct Upkeep<R> {
 impl<R: Send + 'static> Upkeep<R> {
     /// Works until nobody can wake it.
     pub(super) fn run(mut self) {
-        let mut seen = 0;
+        let (mut seen, mut seen_records) = (0, 0);
         let mut is_settled = true;
         loop {
             let is_woken = match self.wake.recv_timeout(TICK) {
@@ -82,15 +82,19 @@ impl<R: Send + 'static> Upkeep<R> {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             let written = self.shared.written.load(Relaxed);
-            let is_resting = written == seen;
+            let has_written = written != seen;
             seen = written;
-            if !is_resting && !self.commits_sync {
+            // What the writer does for this thread is nothing that this thread has to make way for.
+            let records = self.shared.transactions.load(Relaxed);
+            let is_resting = records == seen_records;
+            seen_records = records;
+            if has_written && !self.commits_sync {
                 self.sync_log();
             }
             if is_woken || (is_resting && !is_settled) {
                 self.checkpoint();
                 is_settled = true;
-            } else if !is_resting {
+            } else if has_written {
                 is_settled = false;
             }
             if self.compaction.is_due(self.shared.changes.load(Relaxed)) {
@@ -111,6 +115,9 @@ impl<R: Send + 'static> Upkeep<R> {
                     && let Some(pages) = self.shrink(SPARE_PAGES)
                 {
                     given += pages;
+                }
+                if given > 0 {
+                    self.checkpoint();
                 }
             }
         }

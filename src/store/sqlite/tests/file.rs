@@ -55,20 +55,26 @@ fn an_older_schema_is_migrated_and_a_migration_that_fails_changes_nothing() {
 fn a_file_shrinks_once_its_deliveries_are_gone() {
     let folder = tempfile::tempdir().unwrap();
     let queue = QueueDb::open(folder.path(), &Clock::system(), None).unwrap();
-    // More than a step for each second that is waited at most.
-    let pending: Vec<_> = (0..1000)
+    let pending: Vec<_> = (0..2000)
         .map(|place| queue.accept(delivery(u8::try_from(place % 7).unwrap(), 100_000)))
         .collect();
     let numbers: Vec<_> = pending
         .into_iter()
         .map(|pending| wait(pending).unwrap())
         .collect();
-    until(|| queue.stats().file_bytes > 100_000_000);
+    until(|| queue.stats().file_bytes > 200_000_000);
     for number in numbers {
         drop(queue.change(number, Change::Gone));
     }
     until(|| queue.stats().deliveries == 0);
-    until(|| queue.stats().file_bytes < 10_000_000);
+    // By and by: what is moved to shrink it is in the log first, which is not to become as long.
+    let mut is_between = false;
+    until(|| {
+        let bytes = queue.stats().file_bytes;
+        is_between |= (20_000_000..170_000_000).contains(&bytes);
+        bytes < 10_000_000
+    });
+    assert!(is_between);
 }
 
 #[test]

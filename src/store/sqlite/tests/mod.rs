@@ -37,7 +37,7 @@ fn wait<T>(mut pending: Pending<T>) -> Result<T, StoreError> {
 
 /// Waits until `is_so`.
 #[track_caller]
-fn until(is_so: impl Fn() -> bool) {
+fn until(mut is_so: impl FnMut() -> bool) {
     let clock = Clock::system();
     while !is_so() {
         assert!(clock.mono() < SOON, "not in time");
