@@ -12,7 +12,7 @@ use sha1::Sha1;
 use crate::support::behaviour::{Behaviour, Reply};
 use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event_with, fresh_event_id};
-use crate::support::gateway::Gateway;
+use crate::support::gateway::{Gateway, binary};
 use crate::support::upstream::{ClosedPort, Upstream};
 use crate::support::{LATE, eventually};
 
@@ -340,8 +340,21 @@ fn a_plan_over_a_name_that_had_another_provider_says_how_many_of_it_are_held() {
             "{ header = \"X-Ping\", encoding = \"base64\" }",
         )
         .scheme("event_id", "{ json = \"/event_id\" }");
-    gateway.rewrite(&config(&[other], "retry = [\"1h\"]"));
+    let after = config(&[other], "retry = [\"1h\"]");
+    gateway.rewrite(&after);
     done(&gateway, "POST", "/reload", &Value::Null);
+    // A filter by the name would discard those of the new provider, too.
+    let is_said = || gateway.stderr().contains("discard them one by one");
+    assert!(eventually(LATE, is_said), "{}", gateway.stderr());
+    let mut check = binary();
+    check.arg("check").arg(gateway.config_file());
+    check.envs(after.environment.iter().map(|(name, value)| (name, value)));
+    let checked = check.output().expect("the binary runs");
+    let checked = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert!(
+        checked.contains("discard them (one by one, by `verigate queue discard ID`)"),
+        "{checked}"
+    );
     let body = event_with(&fresh_event_id());
     let signature = sha1(OTHER_SECRET, &body);
     let own = Delivery::unsigned("/own", body).with("X-Ping", &signature);

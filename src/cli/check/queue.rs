@@ -58,11 +58,11 @@ pub(super) fn state_rows(config: &Config, found: &Found) -> Vec<[String; 2]> {
     for held in &found.held {
         let value = format!(
             "{} of the route {} (provider {}), which is not in this file: until it is back, or they are \
-             discarded (`verigate queue discard {}`)",
+             discarded ({})",
             deliveries(held.count),
             shown(&held.route),
             shown(&held.provider),
-            shell::option("--route", &shown(&held.route)),
+            held.discarding(config),
         );
         rows.push(["holds".to_owned(), value]);
     }
@@ -110,11 +110,11 @@ pub(super) fn warnings(config: &Config, found: &Found) -> Vec<Warning> {
     let of_routes = found.held.iter().map(|held| {
         format!(
             "`state.dir`: the file has no route `{}` with the provider `{}`, which holds {} on disk: put it \
-             back, or discard them (`verigate queue discard {}`)",
+             back, or discard them ({})",
             shown(&held.route),
             shown(&held.provider),
             deliveries(held.count),
-            shell::option("--route", &shown(&held.route)),
+            held.discarding(config),
         )
     });
     let warning = |message| Warning {
@@ -165,6 +165,19 @@ struct Held {
     route: String,
     provider: String,
     count: u64,
+}
+
+impl Held {
+    /// The command that gives them up. A filter by the name would mean the deliveries of a route of
+    /// this name in the file, too.
+    fn discarding(&self, config: &Config) -> String {
+        if config.routes.iter().any(|route| route.name == self.route) {
+            "one by one, by `verigate queue discard ID`".to_owned()
+        } else {
+            let option = shell::option("--route", &shown(&self.route));
+            format!("`verigate queue discard {option}`")
+        }
+    }
 }
 
 impl Found {

@@ -1,7 +1,7 @@
 //! What is seen of the queue: its metrics, and the error about deliveries that wait for long
 //! (contract: Queue).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,19 +61,33 @@ impl Backlog {
     /// Says which routes hold deliveries that nobody tries, because the configuration in force does not
     /// have the route.
     pub(super) fn report_removed(&self, now: Now) {
-        for (number, status) in self.statuses(now) {
+        let statuses = self.statuses(now);
+        let listed = statuses.iter().filter(|(_, status)| status.is_listed);
+        let listed: HashSet<_> = listed
+            .filter_map(|(number, _)| self.name(*number))
+            .collect();
+        for (number, status) in &statuses {
             let held = status.counts.waiting + status.counts.retrying;
             if status.is_listed || held == 0 {
                 continue;
             }
-            let name = self.name(number);
-            let name = name.as_deref().unwrap_or("-");
+            let name = self.name(*number);
+            let discarding = match &name {
+                // A filter by the name would mean the deliveries of the route in force, too.
+                Some(name) if listed.contains(name) => {
+                    "discard them one by one, by `verigate queue discard ID`".to_owned()
+                }
+                name => {
+                    let option = shell::option("--route", name.as_deref().unwrap_or("-"));
+                    format!("`verigate queue discard {option}`")
+                }
+            };
             log::warn!(
-                "route {name}: {} and {} held, because the configuration has no route of this name and provider: put \
-                 it back, or `verigate queue discard {}`",
+                "route {}: {} and {} held, because the configuration has no route of this name and provider: put it \
+                 back, or {discarding}",
+                name.as_deref().unwrap_or("-"),
                 deliveries_wait(held),
                 if held == 1 { "is" } else { "are" },
-                shell::option("--route", name)
             );
         }
     }
