@@ -456,3 +456,27 @@ fn a_delivery_says_behind_which_one_it_waits() {
         (&json!(true), &id(0))
     );
 }
+
+#[test]
+fn a_pause_of_a_route_in_relay_mode_says_that_what_comes_is_forwarded() {
+    let upstream = Upstream::start();
+    let config = Config::for_upstream(&upstream)
+        .admin("token", "\"env:ADMIN_TOKEN\"")
+        .env("ADMIN_TOKEN", TOKEN)
+        .extra("[state]\ndir = \"state\"");
+    let gateway = Gateway::start(&config);
+    let route = json!({"route": "itellico"});
+    let paused = done(&gateway, "POST", "/queue/pause", &route);
+    assert_eq!(
+        (&paused["changed"], &paused["mode"]),
+        (&json!(true), &json!("relay"))
+    );
+    gateway.ask(Delivery::fresh()).expect_status(200);
+    let mut says = binary();
+    says.args(["queue", "pause", "itellico", "--token", "env:ADMIN_TOKEN"]);
+    says.args(["--admin", &gateway.admin_addr().to_string()]);
+    let said = says.env("ADMIN_TOKEN", TOKEN).output().expect("it runs");
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let words = "was paused already; it is in relay mode, so what comes is forwarded at once";
+    assert!(said.contains(words), "{said}");
+}

@@ -446,6 +446,11 @@ impl Pause {
         if !is_listed {
             words.push_str(", and the configuration has no such route");
         }
+        if command == "pause" && answer.get("mode") == Some(&json!("relay")) {
+            words.push_str(
+                "; it is in relay mode, so what comes is forwarded at once: held is only what it accepted in queue mode",
+            );
+        }
         let now = Clock::system().now().wall;
         let options = self.target.options();
         let routes = answer.get("routes").unwrap_or(&Value::Null);

@@ -291,6 +291,11 @@ impl QueuePages {
         if numbers.is_empty() {
             return Err(Denied::UnknownRoute);
         }
+        let mode = {
+            let snapshot = self.running.snapshot.load();
+            let mut in_force = numbers.iter().filter_map(|of| snapshot.queued_route(*of));
+            in_force.next().map(|route| route.config.mode.name())
+        };
         let own = Arc::clone(backlog);
         let now = self.running.clock.now();
         // It waits until the store has it: a pause that a restart ends is none.
@@ -317,6 +322,7 @@ impl QueuePages {
             "route": route,
             "changed": is_new,
             "is_listed": statuses.iter().any(|(_, status)| status.is_listed),
+            "mode": mode,
             "routes": waiting::routes(backlog, &statuses, now),
         });
         if is_probed && let Some(members) = done.as_object_mut() {
