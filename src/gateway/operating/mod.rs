@@ -95,10 +95,8 @@ pub(crate) fn take_over(
         log::error!("the gateway before this one gets no answers: {error}");
     }
     catching_up::catch_up(running, path);
-    if let (Some(held), Some(dir)) = (held, dir)
-        && let Err(error) = held.name_owner(&dir)
-    {
-        log::error!("{error}");
+    if let (Some(held), Some(dir)) = (held, dir) {
+        held.name_owner(&dir);
     }
     Ok(true)
 }

@@ -128,7 +128,7 @@ impl StateDir {
             });
         }
         let mut held = Self { owner };
-        held.name_owner(dir)?;
+        held.name_owner(dir);
         Ok(held)
     }
 
@@ -160,18 +160,23 @@ impl StateDir {
         Ok(is_same.then_some(Self { owner: handed }))
     }
 
-    /// Writes this process into the file as the owner.
-    ///
-    /// # Errors
-    /// [`StateError::System`].
-    pub(crate) fn name_owner(&mut self, dir: &Path) -> Result<(), StateError> {
+    /// Writes this process into the file as the owner. That is for people, and the lock is what counts:
+    /// on a full disk the gateway goes on without it.
+    pub(crate) fn name_owner(&mut self, dir: &Path) {
         let text = format!("pid {}\n", std::process::id());
         let file = &mut self.owner;
+        // What is written over the name before needs no room.
         let written = file
-            .set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| file.write_all(text.as_bytes()));
-        written.map_err(|source| system("writing the owner file of")(dir, source))
+            .rewind()
+            .and_then(|()| file.write_all(text.as_bytes()))
+            .and_then(|()| file.set_len(text.len() as u64));
+        if let Err(error) = written {
+            let _ = file.set_len(0);
+            log::warn!(
+                "state: the file `{OWNER}` in {} cannot be written, so it does not name this process: {error}",
+                dir.display()
+            );
+        }
     }
 
     /// The locked file, for the gateway that takes over.

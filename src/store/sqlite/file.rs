@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::in_words;
+use super::stats::is_full;
 
 /// A kind of database.
 #[derive(Debug)]
@@ -41,6 +42,18 @@ pub enum OpenError {
     /// SQLite refuses.
     #[error("opening {} fails: {}", path.display(), in_words(reason))]
     Sqlite {
+        /// The path.
+        path: PathBuf,
+        /// The reason.
+        reason: rusqlite::Error,
+    },
+    /// The disk has no room for what SQLite writes to open the file.
+    #[error(
+        "opening {} fails, because its disk is full: make room there ({})",
+        path.display(),
+        in_words(reason)
+    )]
+    Full {
         /// The path.
         path: PathBuf,
         /// The reason.
@@ -204,6 +217,10 @@ impl Kind {
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => OpenError::Damaged {
                     path: path_buf,
                     what: in_words(&reason),
+                },
+                _ if is_full(path, &reason) => OpenError::Full {
+                    path: path_buf,
+                    reason,
                 },
                 _ => OpenError::Sqlite {
                     path: path_buf,

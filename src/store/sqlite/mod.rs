@@ -55,7 +55,11 @@ fn failure(name: &str, error: &rusqlite::Error) -> StoreError {
 
 /// What is said of an operation of the database called `name` that failed.
 fn said(name: &str, error: &rusqlite::Error) -> Arc<str> {
-    format!("{name}: {}", in_words(error)).into()
+    let words = in_words(error);
+    match ErrorKind::of(error) {
+        ErrorKind::Full => format!("{name}: {words}: make room on the disk of `state.dir`").into(),
+        _ => format!("{name}: {words}").into(),
+    }
 }
 
 /// The words of SQLite about an error, with the number by which its documentation knows it.

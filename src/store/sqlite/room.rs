@@ -92,10 +92,7 @@ impl Disk {
         if let Some(pretended) = *self.pretended.lock().unwrap() {
             return Some(pretended);
         }
-        let found = rustix::fs::statvfs(&self.path).ok()?;
-        // Some file systems of networks have no size.
-        let is_known = found.f_blocks > 0;
-        is_known.then(|| found.f_bavail.saturating_mul(found.f_frsize))
+        free_beside(&self.path)
     }
 
     /// The bytes of the database.
@@ -165,6 +162,14 @@ pub(super) fn log_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
     name.into()
+}
+
+/// The bytes that this user may still write on the disk of a file; `None`: the file system does not say.
+pub(super) fn free_beside(path: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(path).ok()?;
+    // Some file systems of networks have no size.
+    let is_known = found.f_blocks > 0;
+    is_known.then(|| found.f_bavail.saturating_mul(found.f_frsize))
 }
 
 fn size(path: &Path) -> u64 {

@@ -1,13 +1,14 @@
 //! What a database says of itself, for metrics and limits.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::ErrorCode;
 
-use super::room::Disk;
+use super::room::{Disk, free_beside};
 use crate::store::StoreError;
 
 /// The kinds of errors.
@@ -73,6 +74,19 @@ impl ErrorKind {
             ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => Self::Io,
             _ => Self::Other,
         }
+    }
+}
+
+/// The bytes by which SQLite makes the index of a log longer.
+const INDEX_PART: u64 = 32 << 10;
+
+/// Whether SQLite failed at the file `path` because the disk is full. Where the index of a log finds no
+/// room, SQLite speaks of an I/O error.
+pub(super) fn is_full(path: &Path, error: &rusqlite::Error) -> bool {
+    match ErrorKind::of(error) {
+        ErrorKind::Full => true,
+        ErrorKind::Io => free_beside(path).is_some_and(|free| free < INDEX_PART),
+        _ => false,
     }
 }
 

@@ -252,6 +252,53 @@ fn qu_06_a_gateway_that_is_killed_on_a_full_disk_has_everything_when_there_is_ro
     shared.book.expect_no_fault();
 }
 
+/// Such a start, and a reload of a configuration in which nothing was new, failed: each asked for the numbers of its
+/// routes where something could have been written.
+#[test]
+#[ignore = "needs the right to mount"]
+fn qu_06_a_gateway_starts_and_reloads_on_a_disk_that_others_have_filled() {
+    let Some(disk) = Disk::in_memory(24 * MIB) else {
+        return;
+    };
+    let mut random = Random(seed());
+    let upstream = Upstream::with(Behaviour::status(500));
+    let queue = "retry = [\"200ms\"]";
+    let config = config(&upstream, &disk.state(), queue, "keep_free = \"0B\"");
+    let gateway = Gateway::start(&config);
+    let mut senders = Senders::start(2, &mut random, &["queue_unavailable", "queue_full"]);
+    let shared = Arc::clone(&senders.shared);
+    senders.go_to(Some(gateway.addr()));
+    let is_over = Arc::new(AtomicBool::new(false));
+    assert!(eventually(LATE, || shared.book.sums().known > 30));
+    let filling = disk.keep_full(&is_over);
+    let refused = |gateway: &Gateway| {
+        let mut random = Random(seed());
+        eventually(LATE, || {
+            probe(&shared, gateway.addr(), &mut random).starts_with("queue_")
+        })
+    };
+    assert!(refused(&gateway), "nothing is refused");
+    let gateway = gateway.killed_then(&config, || {
+        senders.go_to(None);
+        shared.book.arrived(&upstream.taken(), |_| false);
+    });
+    assert!(refused(&gateway), "nothing is refused");
+    gateway.signal("HUP");
+    assert!(gateway.says("loaded and in force"), "{}", gateway.stderr());
+    upstream.behave(Behaviour::status(200));
+    all_comes(&upstream, &senders, &gateway);
+    is_over.store(true, Ordering::SeqCst);
+    filling.join().expect("the filling ends");
+    disk.make_room();
+    let is_taken = || probe(&shared, gateway.addr(), &mut random).is_empty();
+    assert!(eventually(LATE, is_taken), "{}", gateway.stderr());
+    senders.stop();
+    send_what_is_open(&shared, gateway.addr());
+    all_comes(&upstream, &senders, &gateway);
+    is_empty(&gateway, &disk.state());
+    shared.book.expect_no_fault();
+}
+
 /// The log of queue.db had taken the last byte, so it could not be put into the database any more, and nothing was
 /// settled or accepted until somebody made room.
 #[test]

@@ -6,9 +6,10 @@ mod encrypting;
 mod ledger;
 mod rows;
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -48,6 +49,10 @@ pub struct QueueDb {
     database: Database<Record>,
     reads: Sender<Read>,
     keys: Arc<ArcSwap<Keyring>>,
+    /// The numbers of routes by name and provider, as far as they are known. A number stays for good,
+    /// so a start or a reload with routes that have theirs needs no room on the disk.
+    // A lock: it is taken at a start or a reload alone.
+    routes: Mutex<HashMap<(String, String), RouteNumber>>,
 }
 
 /// A head, or the reason why it cannot be had; `None`: its delivery is gone.
@@ -92,6 +97,10 @@ impl QueueDb {
         };
         let database = Database::open(&KIND, dir, clock, observer, ledger)?;
         let reader = KIND.connect(dir, true)?;
+        // What cannot be read is reported by those who ask for all routes.
+        let known = rows::routes(&reader).unwrap_or_default().into_iter();
+        let routes = known.map(|route| ((route.name, route.provider), route.number));
+        let routes = Mutex::new(routes.collect());
         let (reads, asked) = channel();
         let own = Arc::clone(&keys);
         database.start("read", move || read(&reader, &own, &asked))?;
@@ -99,6 +108,7 @@ impl QueueDb {
             database,
             reads,
             keys,
+            routes,
         })
     }
 
@@ -278,9 +288,17 @@ impl QueueStore for QueueDb {
     }
 
     fn route(&self, name: &str, provider: &str) -> Result<RouteNumber, StoreError> {
-        let (name, provider) = (name.to_owned(), provider.to_owned());
-        self.database
-            .on_writer(move |connection| rows::route(connection, &name, &provider))
+        let route = (name.to_owned(), provider.to_owned());
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = routes.get(&route) {
+            return Ok(*known);
+        }
+        let (name, provider) = route.clone();
+        let number = self
+            .database
+            .on_writer(move |connection| rows::route(connection, &name, &provider))?;
+        routes.insert(route, number);
+        Ok(number)
     }
 
     fn routes(&self) -> Result<Vec<Route>, StoreError> {

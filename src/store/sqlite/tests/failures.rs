@@ -134,3 +134,24 @@ fn a_full_disk_refuses_what_is_new_and_keeps_what_was_acknowledged() {
     drop(queue);
     assert_eq!(numbers(&opened(folder.path())), kept);
 }
+
+#[test]
+fn the_number_of_a_route_that_has_one_is_told_while_nothing_can_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let known = opened(folder.path()).route("known", "github").unwrap();
+    let queue = opened(folder.path());
+    let mut plan = vec![Step::Begin];
+    plan.extend([Step::Checkpoint; 1000]);
+    queue.faults().plan(plan);
+    wait(queue.accept(delivery(1, 10))).unwrap_err();
+    assert_eq!(queue.route("known", "github"), Ok(known));
+    // Another provider is another route.
+    for (name, provider) in [("new", "github"), ("known", "stripe")] {
+        assert!(queue.route(name, provider).is_err(), "{name} {provider}");
+    }
+    queue.faults().plan(Vec::new());
+    until(|| queue.stats().failing.is_none());
+    let new = queue.route("new", "github").unwrap();
+    assert_ne!(new, known);
+    assert_eq!(queue.route("new", "github"), Ok(new));
+}
