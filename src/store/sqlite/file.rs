@@ -100,6 +100,24 @@ pub enum OpenError {
         /// The reason.
         reason: io::Error,
     },
+    /// A copy cannot be written.
+    #[error("copying {} to {} fails{why}", from.display(), to.display())]
+    NotCopied {
+        /// The path of the database.
+        from: PathBuf,
+        /// The path of the copy.
+        to: PathBuf,
+        /// The reason, as the end of the sentence.
+        why: String,
+    },
+    /// A backup ended before it was whole.
+    #[error("{reason}; there is no backup: what was written of it {left}")]
+    Unfinished {
+        /// The reason.
+        reason: Box<OpenError>,
+        /// What became of the copies that were written, in words.
+        left: String,
+    },
     /// The file is damaged.
     #[error(
         "{} is damaged: {what}; restore a backup, or move the file away and lose what is in it \

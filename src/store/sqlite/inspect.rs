@@ -16,6 +16,7 @@ use super::file::{Kind, OpenError};
 use super::meta::{self, MetaKey};
 use super::queue::Encrypted;
 use super::room::log_of;
+use super::stats::{ErrorKind, is_full};
 use super::{KINDS, in_words, journal};
 use crate::queue::{Number, State};
 use crate::store::StoreError;
@@ -295,13 +296,48 @@ pub fn kept_monotonic(dir: &Path) -> Option<Duration> {
 
 /// Copies the databases of `dir` into the new directory `to`, each as it is at one moment. A gateway
 /// that finds the copies takes them for those of a machine that has lost power, and delivers again
-/// what it may have delivered.
+/// what it may have delivered. A backup that fails leaves nothing behind.
 ///
 /// # Errors
 /// [`OpenError`].
 pub fn back_up(dir: &Path, to: &Path) -> Result<Vec<Backup>, OpenError> {
     let kinds = databases(dir)?;
-    make_empty(to)?;
+    let is_made = make_empty(to)?;
+    let mut written = Vec::new();
+    copy_all(dir, to, kinds, &mut written).map_err(|reason| {
+        let removed = written.iter().try_for_each(|path| remove_copy(path));
+        if is_made {
+            // It stays where something else is in it by now.
+            let _ = fs::remove_dir(to);
+        }
+        let left = match removed {
+            Ok(()) => "was removed".to_owned(),
+            Err(error) => format!("is still in {}: {error}", to.display()),
+        };
+        OpenError::Unfinished {
+            reason: Box::new(reason),
+            left,
+        }
+    })
+}
+
+/// Removes a copy, with what SQLite may have left beside it.
+fn remove_copy(path: &Path) -> io::Result<()> {
+    for end in ["-journal", "-wal", "-shm"] {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(end);
+        let _ = fs::remove_file(beside);
+    }
+    fs::remove_file(path)
+}
+
+/// Copies the databases. `written` gets the paths of the copies that were begun.
+fn copy_all(
+    dir: &Path,
+    to: &Path,
+    kinds: Vec<&'static Kind>,
+    written: &mut Vec<PathBuf>,
+) -> Result<Vec<Backup>, OpenError> {
     let mut copies = Vec::new();
     // The window is copied first: what it says of its own time is then true of the queue's copy too.
     for kind in kinds.into_iter().rev() {
@@ -312,8 +348,20 @@ pub fn back_up(dir: &Path, to: &Path) -> Result<Vec<Backup>, OpenError> {
         options
             .open(&path)
             .map_err(OpenError::system("making", &path))?;
+        written.push(path.clone());
         let from = kind.connect(dir, true)?;
-        copy(&from, &path).map_err(|error| kind.refusal(&path, error.into()))?;
+        copy(&from, &path).map_err(|reason| match ErrorKind::of(&reason) {
+            ErrorKind::Damaged => kind.refusal(&dir.join(kind.name), reason.into()),
+            _ => OpenError::NotCopied {
+                from: dir.join(kind.name),
+                to: path.clone(),
+                why: if is_full(&path, &reason) {
+                    format!(", because the disk is full: {}", in_words(&reason))
+                } else {
+                    format!(": {}", in_words(&reason))
+                },
+            },
+        })?;
         let synced = File::open(&path).and_then(|file| {
             file.sync_all()?;
             file.metadata()
@@ -328,17 +376,17 @@ pub fn back_up(dir: &Path, to: &Path) -> Result<Vec<Backup>, OpenError> {
     Ok(copies)
 }
 
-/// Makes a directory for copies. One that is there already must be empty.
-fn make_empty(to: &Path) -> Result<(), OpenError> {
+/// Makes a directory for copies. One that is there already must be empty. Returns whether it was made.
+fn make_empty(to: &Path) -> Result<bool, OpenError> {
     let path = to.to_owned();
     let Err(reason) = DirBuilder::new().mode(0o700).create(to) else {
-        return Ok(());
+        return Ok(true);
     };
     if reason.kind() != io::ErrorKind::AlreadyExists {
         return Err(OpenError::NotMade { path, reason });
     }
     match fs::read_dir(to).map(|mut entries| entries.next()) {
-        Ok(None) => Ok(()),
+        Ok(None) => Ok(false),
         Ok(Some(_)) => Err(OpenError::Taken { path }),
         Err(reason) => Err(OpenError::NotMade { path, reason }),
     }

@@ -115,3 +115,37 @@ fn faults_are_named() {
             .any(|fault| fault.starts_with("queue.db: "))
     );
 }
+
+/// It left its part, which took the room that the gateway needed.
+#[test]
+fn a_backup_that_fails_leaves_nothing_behind_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let queue = QueueDb::open(dir, &Clock::system(), None).unwrap();
+    drop(WindowDb::open(dir, &Clock::system(), None).unwrap());
+    for name in 0..20 {
+        wait(queue.accept(delivery(name, 20_000))).unwrap();
+    }
+    drop(queue);
+    let path = dir.join("queue.db");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[8 * 4096..60 * 4096].fill(0xff);
+    fs::write(&path, bytes).unwrap();
+    let to = dir.join("copy");
+    for is_there in [false, true] {
+        if is_there {
+            fs::create_dir(&to).unwrap();
+        }
+        let said = back_up(dir, &to).unwrap_err().to_string();
+        assert!(
+            said.contains(&format!("{} is damaged", path.display())),
+            "{said}"
+        );
+        assert!(
+            said.ends_with("there is no backup: what was written of it was removed"),
+            "{said}"
+        );
+        assert_eq!(to.exists(), is_there);
+    }
+    assert_eq!(fs::read_dir(&to).unwrap().count(), 0);
+}
