@@ -51,12 +51,18 @@ pub(in crate::key::shape) fn marked(text: &str, found: &mut Vec<Range<usize>>) {
             }
         }
     }
+    let mut done = 0;
     for (at, _) in text.match_indices("-----BEGIN ") {
+        if at < done {
+            continue;
+        }
         let rest = text.get(at..).unwrap_or_default();
         let line = rest.split('\n').next().unwrap_or_default();
+        done = at + line.len();
         if line.contains("PRIVATE KEY") {
             let end = rest.rfind("-----END").unwrap_or(rest.len());
-            found.push(at..at + end.max(line.len()));
+            done = done.max(at + end);
+            found.push(at..done);
         }
     }
 }

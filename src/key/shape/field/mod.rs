@@ -5,7 +5,8 @@
 //! its value is trusted:
 //!
 //! - A name that speaks of proof or access (`Authorization`, `X-Psk`): only a time is shown, as that
-//!   of `X-Signature-Timestamp`.
+//!   of `X-Signature-Timestamp`. Under a name of access (`X-Pin-At`) only a date in the
+//!   form of HTTP is shown, because a number may be what gives access.
 //! - A name that HTTP or proxies give a meaning (`Content-Type`, `Host`), `User-Agent`, and a name
 //!   that says id (`X-Request-Id`, `Idempotency-Key`): the value is shown without the parts that
 //!   have the form of a credential. In an id random text is none, because ids are random.
@@ -19,6 +20,7 @@
 //! by which a scheme proves deliveries are not known here; the caller hides them.
 
 mod names;
+mod quotes;
 #[cfg(test)]
 mod tests;
 mod urls;
@@ -38,7 +40,12 @@ pub const HIDDEN: &str = "…";
 pub fn shown_value(name: &str, value: &str) -> String {
     let trust = names::trust(name);
     if trust == Trust::Nothing {
-        let is_time = names::says_time(name) && words::is_time(value);
+        let is_time = if names::speaks_of_access(name) {
+            words::is_date_of_http(value)
+        } else {
+            words::is_time(value)
+        };
+        let is_time = is_time && names::says_time(name);
         return if is_time || value.is_empty() {
             value
         } else {
@@ -57,7 +64,7 @@ pub fn shown_value(name: &str, value: &str) -> String {
 /// The target of a request as a reader may see it: of the query the names alone, and no segment of
 /// the path that could be a credential.
 pub fn shown_target(target: &str) -> String {
-    let text = without(target, urls::hidden(target));
+    let text = without(target, urls::hidden_of_url(target));
     let end = text.find('?').unwrap_or(text.len());
     let mut found = Vec::new();
     let mut at = 0;

@@ -16,43 +16,45 @@ pub(super) enum Trust {
     Grammar,
 }
 
-/// Parts of names that speak of proof or access, wherever they are in the name.
-const SECRET_PARTS: &[&str] = &[
+/// Parts of names that speak of the proof of a delivery, wherever they are in the name. Such a proof
+/// may have a time.
+const PROOF_PARTS: &[&str] = &[
     "sig",
     "auth",
+    "hmac",
+    "hash",
+    "digest",
+    "verif",
+    "challenge",
+];
+
+/// Words that speak of the proof of a delivery if they are whole words of a name.
+const PROOF_WORDS: &[&str] = &["mac", "proof", "nonce"];
+
+/// Parts of names that speak of access, wherever they are in the name.
+const ACCESS_PARTS: &[&str] = &[
     "token",
     "secret",
     "cookie",
     "key",
     "jwt",
-    "hmac",
-    "hash",
-    "digest",
-    "verif",
     "pass",
     "credential",
     "session",
     "bearer",
-    "challenge",
 ];
 
-/// Words that speak of proof or access if they are whole words of a name.
-const SECRET_WORDS: &[&str] = &[
+/// Words that speak of access if they are whole words of a name.
+const ACCESS_WORDS: &[&str] = &[
     "psk",
     "pin",
-    "pincode",
-    "pwd",
     "pw",
     "pwds",
-    "otp",
-    "totp",
-    "hotp",
     "mfa",
     "tfa",
     "sid",
     "csrf",
     "xsrf",
-    "mac",
     "access",
     "security",
     "private",
@@ -65,7 +67,6 @@ const SECRET_WORDS: &[&str] = &[
     "oidc",
     "ticket",
     "assertion",
-    "proof",
     "capability",
     "license",
     "licence",
@@ -73,7 +74,6 @@ const SECRET_WORDS: &[&str] = &[
     "basic",
     "knock",
     "login",
-    "nonce",
     "cred",
     "creds",
     "sas",
@@ -81,13 +81,17 @@ const SECRET_WORDS: &[&str] = &[
     "invite",
 ];
 
-/// Ends of words that speak of proof or access, as in `x-userpin`.
-const SECRET_ENDS: &[&str] = &["psk", "pwd", "otp", "pin"];
+/// Beginnings of words that speak of access, as in `x-otpvalue`.
+const ACCESS_STARTS: &[&str] = &["psk", "pwd", "otp", "totp", "hotp", "mfa"];
+
+/// Ends of words that speak of access, as in `x-userpin`.
+const ACCESS_ENDS: &[&str] = &["psk", "pwd", "otp", "pin"];
 
 /// What a code is of, where it is no secret.
 const PLAIN_CODES: &[&str] = &[
-    "area", "country", "currency", "error", "event", "language", "lang", "postal", "reason",
-    "region", "response", "result", "state", "status", "type", "zip",
+    "area", "bar", "country", "currency", "de", "en", "error", "event", "geo", "language", "lang",
+    "op", "post", "postal", "qr", "reason", "region", "response", "result", "state", "status",
+    "type", "uni", "zip",
 ];
 
 /// Words in front of `key` or `token` that make an id of it.
@@ -217,21 +221,38 @@ pub(super) fn trust(name: &str) -> Trust {
 /// Whether the name of a header or of a parameter speaks of proof or access, so that its value is not
 /// shown.
 pub fn speaks_of_proof(name: &str) -> bool {
-    let mut words = words(name);
-    while let Some(at) = named_id(&words) {
-        words.drain(at..=at + 1);
-    }
+    let words = without_ids(words(name));
     let joined = words.join("-");
-    let is_secret_code = |(at, word): (usize, &String)| {
-        let owner = at.checked_sub(1).and_then(|before| words.get(before));
-        word == "code" && !owner.is_some_and(|owner| PLAIN_CODES.contains(&owner.as_str()))
+    PROOF_PARTS.iter().any(|part| joined.contains(part))
+        || words.iter().any(|word| PROOF_WORDS.contains(&&**word))
+        || speaks_of_access(name)
+}
+
+/// Whether a name speaks of access.
+pub(super) fn speaks_of_access(name: &str) -> bool {
+    let words = without_ids(words(name));
+    let joined = words.join("-");
+    let is_access = |word: &String| {
+        ACCESS_WORDS.contains(&&**word)
+            || ACCESS_STARTS.iter().any(|start| word.starts_with(start))
+            || ACCESS_ENDS.iter().any(|end| word.ends_with(end))
     };
-    SECRET_PARTS.iter().any(|part| joined.contains(part))
-        || words.iter().any(|word| {
-            SECRET_WORDS.contains(&word.as_str())
-                || SECRET_ENDS.iter().any(|end| word.ends_with(end))
-        })
-        || words.iter().enumerate().any(is_secret_code)
+    // A digit is part of no word.
+    name.to_ascii_lowercase().contains("2fa")
+        || ACCESS_PARTS.iter().any(|part| joined.contains(part))
+        || words.iter().any(is_access)
+        || has_secret_code(&words)
+}
+
+/// Whether a name has a code that is no plain one: `access-code`, `accesscode`, or `code` alone.
+fn has_secret_code(words: &[String]) -> bool {
+    let mut owners = words.iter().enumerate().filter_map(|(at, word)| {
+        let owner = word.strip_suffix("code").or(word.strip_suffix("codes"))?;
+        let before = at.checked_sub(1).and_then(|before| words.get(before));
+        let before = before.map(String::as_str).unwrap_or_default();
+        Some(if owner.is_empty() { before } else { owner })
+    });
+    owners.any(|owner| !PLAIN_CODES.contains(&owner))
 }
 
 /// Whether a name says time.
@@ -247,21 +268,32 @@ fn says_id(words: &[String]) -> bool {
         ends.filter_map(|end| word.strip_suffix(end))
             .any(|owner| OWNERS.contains(&owner))
     };
-    named_id(words).is_some()
+    words
+        .windows(2)
+        .any(|pair| matches!(pair, [owner, what] if is_named_id(owner, what)))
         || words.iter().any(|word| TRACES.contains(&word.as_str()))
         || words
             .last()
             .is_some_and(|last| IDS.contains(&last.as_str()) || is_joined(last))
 }
 
-/// The place of two words that name an id, as `Idempotency-Key`.
-fn named_id(words: &[String]) -> Option<usize> {
-    words.windows(2).position(|pair| match pair {
-        [owner, what] => {
-            NAMES_OF_IDS.contains(&owner.as_str()) && matches!(what.as_str(), "key" | "token")
+/// Whether two words name an id, as `Idempotency-Key`.
+fn is_named_id(owner: &str, what: &str) -> bool {
+    NAMES_OF_IDS.contains(&owner) && matches!(what, "key" | "token")
+}
+
+/// The words of a name without those that name an id.
+fn without_ids(words: Vec<String>) -> Vec<String> {
+    let mut others: Vec<String> = Vec::with_capacity(words.len());
+    for word in words {
+        match others.last() {
+            Some(owner) if is_named_id(owner, &word) => {
+                others.pop();
+            }
+            _ => others.push(word),
         }
-        _ => false,
-    })
+    }
+    others
 }
 
 /// The words of a name in lower case: letters between marks, digits, or a change from small letters

@@ -41,6 +41,13 @@ fn a_name_that_speaks_of_proof_or_access_hides_the_shortest_value() {
         "X-Pass",
         "X-Passphrase",
         "X-Access-Code",
+        "X-Accesscode",
+        "X-Otpcode",
+        "X-Otpvalue",
+        "X-Securitycode",
+        "X-Backup-Codes",
+        "X-2FA",
+        "X-User2fa",
         "X-Code",
         "X-Login",
         "X-Shared-Secret",
@@ -163,6 +170,28 @@ fn what_an_operator_needs_is_shown() {
         ("X-Own", "1h30m"),
         ("X-Own", "sha256"),
         ("X-Country-Code", "DE"),
+        ("X-Countrycode", "DE"),
+        ("X-Barcode", "4006381333931"),
+        // Lists, parameters, and words with marks.
+        ("X-Own", "en-US,en;q=0.9,de;q=0.8"),
+        ("X-Own", "text/html,text/*;q=0.5,*/*;q=0.1"),
+        ("X-Own", "Chromium;v=124,Not-A.Brand;v=99"),
+        ("X-Own", "iOS;iPadOS;tvOS;PayPal/GitHub"),
+        ("X-Own", "10,20,30;40|50|60"),
+        ("X-Own", "2g,3g,4g|1x,2x"),
+        ("X-Own", "[1,2,3,{\"a\":1,\"b\":[2,3]}]"),
+        ("X-Own", "$1,234.56"),
+        ("X-Own", "1.2.3-rc.1+build.5"),
+        ("X-Own", "W/1;mode=block"),
+        ("X-Own", "a&b|c*d!e"),
+        ("X-Own", "it's O'Brien's \"shop\""),
+        ("X-Own", "orders/v2#created!now"),
+        ("User-Agent", "O'Brien's/1.0 (x)"),
+        (
+            "Content-Disposition",
+            "form-data; name=\"a b\"; filename=\"x y.txt\"",
+        ),
+        ("Host", "key:8080"),
         ("X-Slack-Retry-Num", "2"),
         ("From", "billing@example.com"),
         ("X-Profile", "https://medium.com/@somebody/article"),
@@ -171,6 +200,7 @@ fn what_an_operator_needs_is_shown() {
         ("X-Own", "2025-06-15T15:06:40.123456789Z"),
         ("X-Own", "Sun, 15 Jun 2025 15:06:40 GMT"),
         ("X-Signature-Timestamp", "1750000000"),
+        ("X-Auth-Timestamp", "1750000000"),
         (
             "X-Zendesk-Webhook-Signature-Timestamp",
             "2025-06-15T15:06:40Z",
@@ -218,6 +248,13 @@ fn one_word_that_could_be_a_credential_hides_the_value_of_an_unknown_header() {
         "a9,99,3e,36,47,06,81,6a,ba,3e,25,71,78,50,c2,6c",
         "169 153 62 54 71 6 129 106 186 62 37 113 120 80 194 108",
         "001A2B3C 4D5E001A 2B3C4D5E",
+        "9f|86|d0|81|88|4c|7d|65|9a|2f",
+        "9f~86~d0~81~88~4c~7d~65~9a~2f",
+        // Passwords with marks.
+        "t$9k!Qm#2x^Lp&7z@Rv*4n",
+        "x9$Kd!2m@Qz#7p",
+        "kQ~7;mW~2;pL~9",
+        "user of x9$Kd!2m@Qz#7p",
         // Known forms and words in front.
         "eyJhbGciOiJIUzI1NiJ9.e30.x",
         "Bearer s3cr3t",
@@ -303,6 +340,86 @@ fn a_trusted_header_loses_the_parts_that_are_credentials() {
             "…",
         ),
         ("X-Request-Id", "a:1234;token=hunter", "a:1234;token=…"),
+        ("Host", "key:hunter", "key:…"),
+        ("Accept", "a/b; secret\t=\thunter", "a/b; secret\t=\t…"),
+        ("User-Agent", "Foo/1 x9$Kd!2m@Qz#7p", "Foo/1 …"),
+    ]);
+}
+
+#[test]
+fn a_value_in_quotes_is_hidden_to_the_closing_quote() {
+    judged(&[
+        (
+            "Accept",
+            "application/json; secret=\"correct horse staple\"; q=1",
+            "application/json; secret=\"…\"; q=1",
+        ),
+        (
+            "Accept",
+            "a/b; secret='it's a horse'; q=1",
+            "a/b; secret='…'; q=1",
+        ),
+        ("Accept", "a/b; secret=`a b`; q=1", "a/b; secret=`…`; q=1"),
+        (
+            "Accept",
+            "a/b; secret=\"a\\\" b\"; q=1",
+            "a/b; secret=\"…\"; q=1",
+        ),
+        (
+            "Accept",
+            "a/b; secret=\"\"a b\"\"; q=1",
+            "a/b; secret=\"…\"\"; q=1",
+        ),
+        ("Accept", "a/b; secret=\"correct horse", "a/b; secret=\"…"),
+        (
+            "Accept",
+            "a/b; secret=\"correct\"horse staple",
+            "a/b; secret=\"…",
+        ),
+        (
+            "Accept",
+            "a/b; secret=\"\"; q=\"1\"",
+            "a/b; secret=\"\"; q=\"1\"",
+        ),
+        ("Accept", "a/b; secret=(a b); q=1", "a/b; secret=(…); q=1"),
+        ("Accept", "a/b; secret=[a, b]; q=1", "a/b; secret=[…]; q=1"),
+        ("Accept", "a/b; secret=<a b>; q=1", "a/b; secret=<…>; q=1"),
+        (
+            "Accept",
+            "a/b; secret==\"a b\"; q=1",
+            "a/b; secret==\"…\"; q=1",
+        ),
+        (
+            "Accept",
+            "{\"secret\": {\"value\": \"a b\"}, \"q\": 1}",
+            "{\"secret\": {…}, \"q\": 1}",
+        ),
+        (
+            "Accept",
+            "<secret>correct horse</secret> <q>1</q>",
+            "<secret>…</secret> <q>1</q>",
+        ),
+        (
+            "Accept",
+            "a/b; secret=\"user:p@a horse\"",
+            "a/b; secret=\"…\"",
+        ),
+        ("User-Agent", "Bearer \"correct horse\" x", "Bearer \"…\" x"),
+    ]);
+}
+
+#[test]
+fn a_name_of_access_wins_over_one_of_time() {
+    judged(&[
+        ("X-Pin-At", "4829139999", HIDDEN),
+        ("X-Token-Time", "1750000000", HIDDEN),
+        ("X-Backup-Code-Date", "2048-12345", HIDDEN),
+        ("X-2fa-At", "4829139999", HIDDEN),
+        (
+            "X-Pin-At",
+            "Sun, 15 Jun 2025 15:06:40 GMT",
+            "Sun, 15 Jun 2025 15:06:40 GMT",
+        ),
     ]);
 }
 
@@ -378,6 +495,42 @@ fn urls_in_a_value_lose_what_gives_access() {
             "https://a.example/?t=…",
         ),
         ("X-Query-String", "token=hunter&x=1", HIDDEN),
+        // Quotes within a URL are part of it.
+        (
+            "Referer",
+            "https://a/?q='hunter2'&k='x'",
+            "https://a/?q=…&k=…",
+        ),
+        ("Referer", "https://a/?q=\"x\"&k=y", "https://a/?q=…&k=…"),
+        (
+            "Referer",
+            "https://a/?next=<hunter2>&k=y",
+            "https://a/?next=…&k=…",
+        ),
+        ("Referer", "/x?a=1`x&k=O'Brien", "/x?a=…&k=…"),
+        ("Referer", "https://us'er:hun'ter@a/x", "https://…@a/x"),
+        ("Referer", "/x;sid=hun'ter/y", "/x;sid=…/y"),
+        (
+            "Referer",
+            "https://a/?q=\"correct horse\"&k=y",
+            "https://a/?q=…&k=…",
+        ),
+        ("Referer", "https://a/?q='correct horse", "https://a/?q=…"),
+        (
+            "Link",
+            "</x?t=a>b&k='y'>; rel=\"next\"",
+            "</x?t=…&k=…>; rel=\"next\"",
+        ),
+        (
+            "Link",
+            "'/x?t='a'&k=y'; rel='next'",
+            "'/x?t=…&k=…'; rel='next'",
+        ),
+        (
+            "Accept",
+            "{\"u\":\"https://a/?t=hunter x\",\"q\":\"1\"}",
+            "{\"u\":\"https://a/?t=…\",\"q\":\"1\"}",
+        ),
         (
             "Referer",
             "https://hooks.slack.com/services/T000/B000/kZ3q8vX1pLm0aQ7bR5nTkZ3q",
@@ -405,6 +558,15 @@ fn the_target_of_a_request_is_shown_by_the_same_rule() {
         ("/hooks/Bearer%20hunter", "/hooks/Bearer%20…"),
         ("/hooks;token=hunter/a", "/hooks;token=…/a"),
         ("/hooks/token=hunter", "/hooks/token=…"),
+        (
+            "/webhooks/x?name=O'Brien&token=hunter2&api_key=sEcReT",
+            "/webhooks/x?name=…&token=…&api_key=…",
+        ),
+        ("/x?q='x'&k=<y>", "/x?q=…&k=…"),
+        ("/x?a=1`x", "/x?a=…"),
+        ("/x?a=\"x\"y z", "/x?a=…"),
+        ("/O'Brien/us'er:x@y", "/O'Brien/…@y"),
+        ("/hooks/x9$Kd!2m@Qz~7p/a", "/hooks/…/a"),
         (
             "/bot123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11/x",
             "/bot123456:…/x",
@@ -444,5 +606,38 @@ fn no_text_makes_it_panic() {
             shown_value(name, text);
         }
         shown_target(text);
+    }
+}
+
+#[test]
+fn a_value_of_any_kind_is_read_in_a_time_that_grows_with_its_length() {
+    let parts = [
+        "key://",
+        "key:1",
+        "key=",
+        "key= ",
+        "key=\"",
+        "key=(",
+        "<key>",
+        "key=….",
+        "bearer+",
+        "bearer \"",
+        "eyJ",
+        "whsec_",
+        "-----BEGIN ",
+        "https://a:b@c/?d=",
+        "\"/ ",
+        "'/?a= ",
+        "?a='b ",
+        "/;a=b,",
+        "AB:",
+        "event-key-",
+    ];
+    for part in parts {
+        let text = part.repeat(16 * 1024 / part.len());
+        shown_value("X-Own", &text);
+        shown_value("Accept", &text);
+        shown_value(&text, "x");
+        shown_target(&text);
     }
 }

@@ -3,22 +3,31 @@
 
 use std::ops::Range;
 
+use super::quotes::pieces;
 use super::words::is_plain_name;
 
 /// The ranges of a text that are hidden for their place in a URL.
 pub(super) fn hidden(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    let is_end = |c: char| c.is_whitespace() || c.is_control() || "\"'`<>".contains(c);
-    let mut at = 0;
-    for piece in text.split_inclusive(is_end) {
-        let url = piece.trim_end_matches(is_end);
-        let end = query(url, at, &mut found);
-        let base = url.get(..end).unwrap_or_default();
-        user(base, at, &mut found);
-        parameters_of_path(base, at, &mut found);
-        at += piece.len();
+    for (at, piece) in pieces(text) {
+        parts(piece, at, &mut found);
     }
     found
+}
+
+/// The ranges that are hidden of a text that is a single URL.
+pub(super) fn hidden_of_url(url: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    parts(url, 0, &mut found);
+    found
+}
+
+/// Hides what is hidden of `url`, which begins at `at`.
+fn parts(url: &str, at: usize, found: &mut Vec<Range<usize>>) {
+    let end = query(url, at, found);
+    let base = url.get(..end).unwrap_or_default();
+    user(base, at, found);
+    parameters_of_path(base, at, found);
 }
 
 /// Hides the values of the query and of the fragment of `url`, which begins at `at`. Returns where

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::HIDDEN;
 use super::names::{self, Trust};
+use super::quotes::quoted;
 use crate::key::shape::conceal::{self, ALGORITHMS};
 
 /// The shortest text that could be a proof: 16 bytes make 22 characters of base64.
@@ -22,6 +23,9 @@ const LONGEST_NUMBER: usize = 19;
 
 /// From this length on, a word of capitals is rather base32 than plain.
 const SHORTEST_BASE32: usize = 16;
+
+/// The shortest mixture of letters, digits and marks that could be a password.
+const SHORTEST_MIXTURE: usize = 10;
 
 /// The longest plain word.
 const LONGEST_WORD: usize = 24;
@@ -65,14 +69,14 @@ pub(super) fn credentials(text: &str, trust: Trust) -> Vec<Range<usize>> {
         Trust::Words => {
             random(text, |word| odd_length(word) >= SHORTEST_KEY, &mut found);
             let words = conceal::words(text, |c| !c.is_whitespace()).into_iter();
-            let grouped = words.filter(|(_, word)| is_grouped(word));
-            found.extend(grouped.map(|(at, word)| at..at + word.len()));
+            let odd = words.filter(|(_, word)| is_grouped(word) || is_mixture(word));
+            found.extend(odd.map(|(at, word)| at..at + word.len()));
         }
         Trust::Little | Trust::Nothing => {
             let is_odd = |word: &str| word.len() >= SHORTEST_PROOF && odd_length(word) > 0;
             random(text, is_odd, &mut found);
             short(text, &mut found);
-            if is_grouped(text) {
+            if is_grouped(text) || text.split_whitespace().any(is_mixture) {
                 found.push(0..text.len());
             }
         }
@@ -115,12 +119,15 @@ fn behind_scheme(text: &str, trust: Trust, found: &mut Vec<Range<usize>>) {
                 continue;
             }
             let rest = rest.trim_start();
-            let length = rest.find(is_end).unwrap_or(rest.len());
-            let given = rest.get(..length).unwrap_or_default();
+            let is_quoted = rest.starts_with(['"', '\'', '`']);
+            let own = if is_quoted { quoted(rest) } else { None };
+            let own = own.unwrap_or(0..rest.find(is_end).unwrap_or(rest.len()));
+            let given = rest.get(own.clone()).unwrap_or_default();
             // In text for people the other words have a plain meaning, too.
             let is_sure = *scheme == "bearer" || (before.is_empty() && trust == Trust::Id);
             let is_word = !before.ends_with(|c: char| c.is_ascii_alphanumeric());
-            let start = text.len() - rest.len();
+            let start = text.len() - rest.len() + own.start;
+            let length = given.len();
             if length > LONGEST_NAME {
                 done = start + length;
             }
@@ -150,40 +157,54 @@ fn is_name(text: &str) -> bool {
 fn behind_name(text: &str, trust: Trust, found: &mut Vec<Range<usize>>) {
     let mut done = 0;
     for (at, sign) in text.match_indices(['=', ':', '>']) {
-        let before = text.get(..at).unwrap_or_default();
-        // No name is longer, and a value without end must not be read again and again.
-        let start = before.char_indices().rev().take(LONGEST_NAME).last();
-        let before = before
-            .get(start.map_or(at, |(start, _)| start)..)
-            .unwrap_or_default();
-        let before = before.trim_end_matches(['"', '\'', '\\', ' ', '=']);
-        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        let name = before.rsplit(|c| !is_part(c)).next().unwrap_or_default();
-        if at < done || !names::speaks_of_proof(name) {
+        let rest = text.get(at + sign.len()..).unwrap_or_default();
+        let is_url = sign == ":" && rest.starts_with("//");
+        let is_port = trust == Trust::Grammar && sign == ":" && begins_with_port(rest);
+        if at < done || is_url || is_port {
             continue;
         }
-        let rest = text.get(at + sign.len()..).unwrap_or_default();
-        let value = rest.trim_start_matches([' ', '"', '\'', '\\']);
+        // No name is longer, and a value without end must not be read again and again.
+        let start =
+            (at.saturating_sub(LONGEST_NAME)..at).find(|start| text.is_char_boundary(*start));
+        let before = text.get(start.unwrap_or(at)..at).unwrap_or_default();
+        let is_element = sign == ">" && !before.ends_with('=');
+        let before = before.trim_end_matches(['"', '\'', '\\', ' ', '\t', '=']);
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        let name = before.rsplit(|c| !is_part(c)).next().unwrap_or_default();
+        if !names::speaks_of_proof(name) {
+            continue;
+        }
+        let value = rest.trim_start_matches([' ', '\t', '\\', '=', '>']);
+        let start = text.len() - value.len();
+        done = start;
+        if is_hidden(value) {
+            continue;
+        }
         let is_end = |c: char| c.is_whitespace() || ";,&\"'<>(){}\\".contains(c);
-        let length = value.find(is_end).unwrap_or(value.len());
-        let given = value.get(..length).unwrap_or_default();
-        let is_url = sign == ":" && rest.starts_with("//");
-        let is_port = trust == Trust::Grammar
-            && sign == ":"
-            && rest.starts_with(|c: char| c.is_ascii_digit());
-        let is_nothing = given.is_empty() || is_hidden(given) || given.chars().all(|c| c == '=');
-        if !is_nothing && !is_url && !is_port {
-            let start = text.len() - value.len();
-            done = start + length;
-            found.push(start..done);
+        let own = match quoted(value) {
+            _ if is_element => 0..value.find('<').unwrap_or(value.len()),
+            Some(own) => own,
+            None => 0..value.find(is_end).unwrap_or(value.len()),
+        };
+        let given = value.get(own.clone()).unwrap_or_default();
+        done = start + own.end;
+        if !given.is_empty() && given != HIDDEN {
+            found.push(start + own.start..done);
         }
     }
+}
+
+/// Whether a text begins with the number of a port.
+fn begins_with_port(text: &str) -> bool {
+    let digits = text.bytes().take(6).take_while(u8::is_ascii_digit).count();
+    let rest = text.get(digits..).unwrap_or_default();
+    (1..=5).contains(&digits) && !rest.starts_with(|c: char| c.is_alphanumeric())
 }
 
 /// Whether a value is hidden already.
 fn is_hidden(value: &str) -> bool {
     let rest = value.strip_prefix(HIDDEN);
-    rest.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+    rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '@'))
 }
 
 /// Long words that `is_odd` takes. UUIDs are left out. Words are what hex, base64 and base64url are
@@ -239,8 +260,9 @@ fn is_grouped(text: &str) -> bool {
         };
         let length = others.first().map_or(0, |group| group.len());
         let total: usize = groups.iter().map(|group| group.len()).sum();
+        let is_list = matches!(mark, ' ' | ':' | ',' | '.' | '-' | '_');
         let is_made_of = |group: &&str| {
-            let is_part = |b: u8| b.is_ascii_alphanumeric() || b"+/=".contains(&b);
+            let is_part = |b: u8| b.is_ascii_alphanumeric() || (is_list && b"+/=".contains(&b));
             !group.is_empty() && group.bytes().all(is_part)
         };
         let is_alike = others.iter().all(|group| group.len() == length)
@@ -252,14 +274,47 @@ fn is_grouped(text: &str) -> bool {
         let is_odd = total >= 8 && is_mixed && groups.iter().all(|group| group.contains(is_digit));
         let is_many = groups.len() >= 8
             && total >= 16
-            && text.contains(is_digit)
+            && (is_mixed || (is_list && text.contains(is_digit)))
             && groups.iter().all(|group| group.len() <= 4);
         groups.iter().all(is_made_of) && (is_many || (is_alike && (is_long || is_odd)))
     };
-    !is_time(text)
-        && [' ', ':', ',', '.', '-', '_']
-            .into_iter()
-            .any(is_grouped_by)
+    let is_mark = |c: &char| !c.is_alphanumeric() && !c.is_whitespace() && !"+/=".contains(*c);
+    let mark = text.chars().find(is_mark).unwrap_or(' ');
+    !is_time(text) && (is_grouped_by(mark) || is_grouped_by(' '))
+}
+
+/// Marks by which the values of headers are divided.
+const DIVIDERS: &str = ",;:=.-_/%\"'()[]{}";
+
+/// Whether a text without blanks looks like a random password: it often changes between letters,
+/// digits and marks, and has marks that divide neither lists nor parameters.
+fn is_mixture(word: &str) -> bool {
+    let parts = word.split(|c: char| !c.is_ascii_alphanumeric());
+    let odd = parts
+        .filter(|part| !is_plain(part) && !is_measure(part))
+        .count();
+    let is_rare =
+        |mark: &u8| !DIVIDERS.contains(char::from(*mark)) && word.contains(char::from(*mark));
+    let marks = (b'!'..=b'~')
+        .filter(u8::is_ascii_punctuation)
+        .filter(is_rare)
+        .count();
+    let has = |is_kind: fn(&u8) -> bool| word.bytes().any(|b| is_kind(&b));
+    let is_varied = has(u8::is_ascii_alphabetic)
+        && (has(u8::is_ascii_digit)
+            || (has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)));
+    let changes = conceal::changes(word, |c| Some(conceal::class(c).unwrap_or(3)));
+    word.len() >= SHORTEST_MIXTURE
+        && is_varied
+        && marks > 0
+        && odd + marks >= 3
+        && changes * 2 >= word.len()
+}
+
+/// Whether a word is a number with a unit, or a span of time.
+fn is_measure(word: &str) -> bool {
+    let unit = word.trim_start_matches(|c: char| c.is_ascii_digit());
+    is_span(word) || (unit.len() <= 2 && unit.bytes().all(|b| b.is_ascii_lowercase()))
 }
 
 /// The text with blanks in place of UUIDs, which are ids and no secrets.
@@ -345,6 +400,11 @@ pub(super) fn is_time(text: &str) -> bool {
             .bytes()
             .all(|b| b.is_ascii_digit() || b"TZtz:+-., ".contains(&b))
         && text.bytes().any(|b| b"TtZz-".contains(&b));
-    let is_http = text.ends_with(" GMT") && text.len() <= 34 && digits(text) == 12;
-    is_unix || is_iso || is_http
+    is_unix || is_iso || is_date_of_http(text)
+}
+
+/// Whether a text is a moment in the form of HTTP, as `Sun, 15 Jun 2025 15:06:40 GMT`.
+pub(super) fn is_date_of_http(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    text.ends_with(" GMT") && text.len() <= 34 && digits == 12
 }
