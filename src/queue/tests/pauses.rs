@@ -67,16 +67,23 @@ fn three_deliveries_in_a_row_that_are_asked_to_wait_pause_the_route() {
     assert!(bench.begin_all().contains(&8));
 }
 
-#[test]
-fn resume_ends_the_pause_that_the_app_asked_for() {
+/// A route with so many deliveries in flight but for the first three, each of which was answered with
+/// a pause of a minute.
+fn paused(deliveries: u64) -> Bench {
     let mut bench = Bench::new(Settings::default());
-    for number in 1..=4 {
+    for number in 1..=deliveries {
         bench.add(number);
     }
     bench.begin_all();
     for number in 1..=3 {
         bench.end(number, asks(60));
     }
+    bench
+}
+
+#[test]
+fn resume_ends_the_pause_that_the_app_asked_for() {
+    let mut bench = paused(4);
     assert!(bench.status().asked_until.is_some());
     assert!(bench.resume());
     bench.add(5);
@@ -126,14 +133,7 @@ fn resume_has_the_next_probe_made_at_once_and_so_has_a_retry_by_hand() {
 
 #[test]
 fn a_retry_by_hand_lets_one_attempt_through_a_pause_that_the_app_asked_for() {
-    let mut bench = Bench::new(Settings::default());
-    for number in 1..=6 {
-        bench.add(number);
-    }
-    bench.begin_all();
-    for number in 1..=3 {
-        bench.end(number, asks(60));
-    }
+    let mut bench = paused(6);
     bench.add(7);
     bench.add(8);
     assert_eq!(bench.wait(), Some(60.0));
@@ -434,14 +434,7 @@ fn whatever_an_operator_repeats_has_a_probe_made_each_5_s_at_most() {
 
 #[test]
 fn a_retry_by_hand_is_let_through_a_pause_each_5_s_at_most() {
-    let mut bench = Bench::new(Settings::default());
-    for number in 1..=6 {
-        bench.add(number);
-    }
-    bench.begin_all();
-    for number in 1..=3 {
-        bench.end(number, asks(60));
-    }
+    let mut bench = paused(6);
     bench.retry(1);
     bench.retry(2);
     assert_eq!(bench.begin_all(), [1]);
