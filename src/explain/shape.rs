@@ -9,6 +9,7 @@ use memchr::memmem;
 use super::mistake::Mistake;
 use super::trials::Trials;
 use crate::key::shape::{self, Shape};
+use crate::notation::encoding::is_uuid;
 use crate::scheme::SecretDoubt;
 
 /// A secret is another kind of key than this scheme takes, or not a key at all.
@@ -52,13 +53,6 @@ fn mistake(shape: Shape) -> Option<Mistake> {
 
 /// A secret is a UUID, as the ids of endpoints and applications are. HubSpot's secrets are UUIDs.
 pub(super) fn of_uuid(case: &Trials<'_>) -> Option<Mistake> {
-    let is_uuid = |text: &[u8]| {
-        let is_hyphen = |place: usize| matches!(place, 8 | 13 | 18 | 23);
-        text.len() == 36
-            && text.iter().enumerate().all(|(place, byte)| {
-                is_hyphen(place) == (*byte == b'-') && (*byte == b'-' || byte.is_ascii_hexdigit())
-            })
-    };
     let is_so = |text: &[u8]| is_uuid(shape::bare(text));
     let has_uuid = case
         .secrets

@@ -1,4 +1,5 @@
-//! Strict hex, base64 and base64url, with one spelling for each value (schemes: Signature).
+//! Strict hex, base64 and base64url, with one spelling for each value (schemes: Signature), and the form
+//! of UUIDs.
 //!
 //! Strictness makes a signature's text and its bytes the same thing: no white space, no missing or
 //! extra padding, no bits set after the last byte. Only [`Encoding::HexAny`] accepts two spellings
@@ -127,6 +128,15 @@ fn decode_hex(text: &[u8], digits: &Digits, out: &mut [u8]) -> Option<usize> {
         *byte = high << 4 | low;
     }
     (rest.is_empty() && seen < 16).then_some(pairs.len())
+}
+
+/// Whether a text is a UUID as it is written (RFC 9562 4), in either case.
+pub fn is_uuid(text: &[u8]) -> bool {
+    let is_right = |(place, byte): (usize, &u8)| match place {
+        8 | 13 | 18 | 23 => *byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    text.len() == 36 && text.iter().enumerate().all(is_right)
 }
 
 #[cfg(test)]

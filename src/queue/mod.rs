@@ -55,6 +55,7 @@ pub use self::room::{Full, Room};
 pub use self::route::Counts;
 pub use self::settings::{Limits, Rate, Settings};
 use crate::clock::UnixMillis;
+use crate::notation::encoding::is_uuid;
 use crate::verify::claim::Mark;
 
 /// The place of a delivery in the order of acceptance, from 1. A number is never used twice.
@@ -177,13 +178,8 @@ impl DeliveryId {
 
     /// Reads an id as it is written.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_digit = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
-        let is_right = text.len() == 36
-            && text.bytes().enumerate().all(|(place, byte)| match place {
-                8 | 13 | 18 | 23 => byte == b'-',
-                _ => is_digit(byte),
-            });
-        is_right
+        let is_small = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        (is_small && is_uuid(text.as_bytes()))
             .then(|| u128::from_str_radix(&text.replace('-', ""), 16).ok())?
             .map(Self)
     }

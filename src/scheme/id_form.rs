@@ -1,5 +1,7 @@
 //! Event ids of a fixed form, which need no delimiter (schemes: Signed content).
 
+use crate::notation::encoding::is_uuid;
+
 /// A form that every event id of a provider has. All ids of a form are of one length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdForm {
@@ -26,13 +28,7 @@ impl IdForm {
     /// Whether an id has this form.
     pub fn fits(self, id: &[u8]) -> bool {
         match self {
-            Self::Uuid => {
-                let is_right = |(at, byte): (usize, &u8)| match at {
-                    8 | 13 | 18 | 23 => *byte == b'-',
-                    _ => byte.is_ascii_hexdigit(),
-                };
-                id.len() == 36 && id.iter().enumerate().all(is_right)
-            }
+            Self::Uuid => is_uuid(id),
         }
     }
 }

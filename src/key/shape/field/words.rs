@@ -7,6 +7,7 @@ use super::HIDDEN;
 use super::names::{self, Trust};
 use super::quotes::quoted;
 use crate::key::shape::conceal::{self, ALGORITHMS};
+use crate::notation::encoding::is_uuid;
 
 /// The shortest text that could be a proof: 16 bytes make 22 characters of base64.
 const SHORTEST_PROOF: usize = 20;
@@ -336,14 +337,6 @@ fn without_uuids(text: &str) -> String {
         }
     }
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
-}
-
-fn is_uuid(word: &[u8]) -> bool {
-    let is_right = |(place, byte): (usize, &u8)| match place {
-        8 | 13 | 18 | 23 => *byte == b'-',
-        _ => byte.is_ascii_hexdigit(),
-    };
-    word.len() == 36 && word.iter().enumerate().all(is_right)
 }
 
 /// Whether letters and digits side by side are a number or a plain word, which may have capitals
