@@ -28,6 +28,9 @@ pub(super) struct Database<R> {
     dir: PathBuf,
     path: PathBuf,
     jobs: Sender<Job<R>>,
+    /// The file, to sync it. Closing it drops every lock that SQLite has on it in this process, so it stays
+    /// open as long as there are connections.
+    _file: Arc<File>,
     pub(super) shared: Arc<Shared>,
     pub(super) disk: Disk,
     // A lock: it is taken at the end alone.
@@ -58,6 +61,7 @@ impl<R: Send + 'static> Database<R> {
         let (wake, woken) = sync_channel(1);
         let faults = Faults::default();
         let disk = Disk::of(dir, kind.name);
+        let file = Arc::new(File::open(&path).map_err(OpenError::system("opening", &path))?);
         let means = Means {
             jobs: waiting,
             shared: Arc::clone(&shared),
@@ -70,6 +74,7 @@ impl<R: Send + 'static> Database<R> {
         let upkeep = Upkeep {
             connection: kind.connect(dir, false)?,
             path: path.clone(),
+            file: Arc::clone(&file),
             jobs: jobs.clone(),
             wake: woken,
             shared: Arc::clone(&shared),
@@ -84,6 +89,7 @@ impl<R: Send + 'static> Database<R> {
             dir: dir.to_owned(),
             path,
             jobs,
+            _file: file,
             shared,
             disk,
             threads: Mutex::default(),

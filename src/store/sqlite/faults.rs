@@ -13,6 +13,8 @@ pub(super) enum Step {
     Checkpoint,
     /// The log is synced, where commits do not do so.
     Sync,
+    /// The database is synced beside the writer.
+    SyncDatabase,
 }
 
 /// Decides which steps fail. Outside of tests none does.

@@ -7,6 +7,9 @@
 //! is not written.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use super::{KINDS, PAGE};
 
@@ -20,6 +23,12 @@ pub const LATER: u64 = 64;
 
 /// The free bytes beside the logs from which on no transaction can take too many.
 const PLENTY: u64 = 64 << 20;
+
+/// The free bytes beside the logs of a disk that need not be looked at before every transaction.
+const AMPLE: u64 = 4 * PLENTY;
+
+/// The time for which such a disk is not looked at again. Nothing fills the difference within it.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The most records of a transaction while there is not plenty of room.
 pub(super) const FEW: usize = 8;
@@ -53,9 +62,11 @@ pub(super) struct Disk {
     log: PathBuf,
     /// The paths of the logs of the other databases in its directory.
     others: Vec<PathBuf>,
+    /// The monotonic time, in nanoseconds, until which it was ample.
+    ample_until: Arc<AtomicU64>,
     /// What tests say is free.
     #[cfg(test)]
-    pub(super) pretended: std::sync::Arc<std::sync::Mutex<Option<u64>>>,
+    pretended: Arc<std::sync::Mutex<Option<u64>>>,
 }
 
 /// The room on a disk.
@@ -81,9 +92,17 @@ impl Disk {
             log: log_of(&path),
             others: others.map(|kind| log_of(&dir.join(kind.name))).collect(),
             path,
+            ample_until: Arc::default(),
             #[cfg(test)]
-            pretended: std::sync::Arc::default(),
+            pretended: Arc::default(),
         }
+    }
+
+    /// Believes that so many bytes are free.
+    #[cfg(test)]
+    pub(super) fn pretend_free(&self, bytes: Option<u64>) {
+        *self.pretended.lock().unwrap() = bytes;
+        self.ample_until.store(0, Relaxed);
     }
 
     /// The bytes that this user may still write; `None`: the file system does not say.
@@ -107,19 +126,43 @@ impl Disk {
 
     /// The room where there is not plenty of it, without what the database itself knows.
     pub(super) fn scarce(&self) -> Option<Room> {
-        let free = self.free()?;
-        let room = Room {
-            free,
+        self.room().filter(|room| room.is_below(PLENTY))
+    }
+
+    /// As [`scarce`](Self::scarce) before a transaction at this monotonic time: the system is asked again only after a
+    /// while where there was ample room.
+    pub(super) fn scarce_at(&self, now: Duration) -> Option<Room> {
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        if nanos(now) < self.ample_until.load(Relaxed) {
+            return None;
+        }
+        let room = self.room()?;
+        if room.is_below(AMPLE) {
+            return room.is_below(PLENTY).then_some(room);
+        }
+        self.ample_until
+            .store(nanos(now.saturating_add(LOOK_AGAIN)), Relaxed);
+        None
+    }
+
+    /// The room, without what the database itself knows; `None`: the file system does not say.
+    fn room(&self) -> Option<Room> {
+        Some(Room {
+            free: self.free()?,
             log: self.log_bytes(),
             others: self.others.iter().map(|log| size(log)).sum(),
             unused: 0,
             deliveries: 0,
-        };
-        (free < PLENTY.saturating_add(room.logs())).then_some(room)
+        })
     }
 }
 
 impl Room {
+    /// Whether fewer bytes are free beside the logs.
+    fn is_below(self, bytes: u64) -> bool {
+        self.free < bytes.saturating_add(self.logs())
+    }
+
     fn logs(self) -> u64 {
         self.log.saturating_add(self.others)
     }

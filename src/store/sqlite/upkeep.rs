@@ -2,6 +2,10 @@
 //! database, so that no commit has to, syncs the log where commits do not, compacts the journal of the
 //! window, and gives room back that is no longer used.
 //!
+//! SQLite syncs the database at the end of a checkpoint after which no page of the log is left. Beside a
+//! writer that never rests there is none, so a hundred mebibytes would be synced at once in the end, and
+//! every acknowledgement would wait for that. So what a checkpoint has put there is synced here.
+//!
 //! SQLite begins its log anew only when every page of it was put into the database and nobody reads
 //! it. While the writer never rests, a checkpoint beside it always comes a few pages too late. So
 //! when the log is long, the writer itself puts these last pages there, between two transactions.
@@ -15,7 +19,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::checkpoint::checkpoint;
+use super::checkpoint::{Checkpoint, checkpoint};
 use super::compaction::{Compaction, Survey, Trouble};
 use super::faults::{Faults, Step};
 use super::in_words;
@@ -48,6 +52,9 @@ const CHECKPOINT_PAGES: u64 = 64 * STEP_PAGES;
 /// The pages of a second in which a little is written.
 const PAGES_BESIDE: u64 = 8 * STEP_PAGES;
 
+/// From so many bytes within a tick on, much is written. Then a step is made after each of them.
+const MUCH: u64 = 8 << 20;
+
 /// The unused pages that are kept: the next deliveries need them again.
 const SPARE_PAGES: u64 = 2048;
 
@@ -59,6 +66,8 @@ pub(super) struct Upkeep<R> {
     pub(super) connection: Connection,
     /// The path of the database.
     pub(super) path: PathBuf,
+    /// The database, to sync it.
+    pub(super) file: Arc<File>,
     pub(super) jobs: Sender<Job<R>>,
     pub(super) wake: Receiver<()>,
     pub(super) shared: Arc<Shared>,
@@ -75,6 +84,8 @@ impl<R: Send + 'static> Upkeep<R> {
     pub(super) fn run(mut self) {
         let (mut seen, mut seen_records) = (0, 0);
         let mut is_settled = true;
+        // What was written when the file was looked at last, and when that was.
+        let (mut looked_at, mut looked) = (0, self.clock.mono());
         loop {
             let is_woken = match self.wake.recv_timeout(TICK) {
                 Ok(()) => true,
@@ -101,25 +112,33 @@ impl<R: Send + 'static> Upkeep<R> {
                 self.compact();
                 is_settled = false;
             }
-            if is_woken {
+            let now = self.clock.mono();
+            if written.saturating_sub(looked_at) >= MUCH {
                 // After a backlog the file shrinks though the writer never rests.
                 self.shrink(MANY_PAGES);
-            } else if is_resting {
+            } else if is_resting && !is_woken {
                 self.give_log_back();
                 self.give_room_back();
                 seen = self.shared.written.load(Relaxed);
+            } else if now.saturating_sub(looked) >= TICK {
+                self.shrink_beside();
             } else {
-                // Little is written. Each step holds that up for some milliseconds.
-                let mut given = 0;
-                while given < PAGES_BESIDE
-                    && let Some(pages) = self.shrink(SPARE_PAGES)
-                {
-                    given += pages;
-                }
-                if given > 0 {
-                    self.checkpoint();
-                }
+                continue;
             }
+            (looked_at, looked) = (written, now);
+        }
+    }
+
+    /// Gives some unused pages back while little is written. Each step holds that up for some milliseconds.
+    fn shrink_beside(&self) {
+        let mut given = 0;
+        while given < PAGES_BESIDE
+            && let Some(pages) = self.shrink(SPARE_PAGES)
+        {
+            given += pages;
+        }
+        if given > 0 {
+            self.checkpoint();
         }
     }
 
@@ -128,17 +147,17 @@ impl<R: Send + 'static> Upkeep<R> {
         let begun = self.clock.mono();
         // SQLite has no lock on this file that closing it could drop.
         let synced = File::open(log_of(&self.path)).and_then(|log| log.sync_data());
-        let error = match (synced, self.faults.at(Step::Sync)) {
-            (Ok(()), Ok(())) => {
-                let took = self.clock.mono().saturating_sub(begun);
-                return self.shared.synced(took);
-            }
-            (Ok(()), Err(error)) => error,
-            (Err(error), _) => {
-                let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC);
-                rusqlite::Error::SqliteFailure(code, Some(error.to_string()))
-            }
-        };
+        match synced
+            .map_err(|error| sync_error(&error))
+            .and_then(|()| self.faults.at(Step::Sync))
+        {
+            Ok(()) => self.shared.synced(self.clock.mono().saturating_sub(begun)),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Has the writer put all of the log into the database after a sync that failed.
+    fn fail(&self, error: rusqlite::Error) {
         self.on_writer(move |_| Err(error));
     }
 
@@ -148,21 +167,39 @@ impl<R: Send + 'static> Upkeep<R> {
             self.on_writer(|connection| checkpoint(connection, "PASSIVE").map(|_| ()));
             return;
         }
-        let beside = || checkpoint(&self.connection, "PASSIVE");
-        let checkpoints = beside().and_then(|found| {
-            if found.log_bytes() <= LONG_LOG {
-                return Ok(());
-            }
-            // Each leaves to the next one what was written meanwhile, and that is less each time.
-            for _ in 0..SHORTER {
-                beside()?;
-            }
-            self.on_writer(|connection| checkpoint(connection, "PASSIVE").map(|_| ()));
-            Ok(())
-        });
-        if let Err(error) = checkpoints {
-            self.report("checkpoint", &error);
+        let Some(found) = self.checkpoint_beside() else {
+            return;
+        };
+        if found.log_bytes() <= LONG_LOG {
+            return;
         }
+        // Each leaves to the next one what was written meanwhile, and that is less each time.
+        for _ in 0..SHORTER {
+            if self.checkpoint_beside().is_none() {
+                return;
+            }
+        }
+        self.on_writer(|connection| checkpoint(connection, "PASSIVE").map(|_| ()));
+    }
+
+    /// Makes a checkpoint beside the writer, and syncs what it has put into the database. `None`: it failed,
+    /// and that was reported.
+    fn checkpoint_beside(&self) -> Option<Checkpoint> {
+        let found = match checkpoint(&self.connection, "PASSIVE") {
+            Ok(found) => found,
+            Err(error) => {
+                self.report("checkpoint", &error);
+                return None;
+            }
+        };
+        if !found.is_complete() {
+            let synced = self.file.sync_data().map_err(|error| sync_error(&error));
+            if let Err(error) = synced.and_then(|()| self.faults.at(Step::SyncDatabase)) {
+                self.fail(error);
+                return None;
+            }
+        }
+        Some(found)
     }
 
     /// Writes the journal of the window anew without what is void.
@@ -274,6 +311,12 @@ impl<R: Send + 'static> Upkeep<R> {
         self.shared.count(error);
         log::error!("state: {}: {what}: {}", self.shared.name, in_words(error));
     }
+}
+
+/// The error of a sync, as SQLite has it.
+fn sync_error(error: &std::io::Error) -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC);
+    rusqlite::Error::SqliteFailure(code, Some(error.to_string()))
 }
 
 /// Gives this many pages back.

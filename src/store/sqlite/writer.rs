@@ -37,6 +37,10 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The bytes after which the thread that makes checkpoints is woken.
 const WAKE_AFTER: u64 = 8 << 20;
 
+/// The same where commits end with a sync: each waits for the disk while it takes what a checkpoint has
+/// written.
+const WAKE_SYNCED_AFTER: u64 = 1 << 20;
+
 /// What a record says of itself after it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
@@ -435,7 +439,12 @@ impl<L: Ledger> Writer<'_, L> {
     fn note(&mut self, bytes: u64) {
         self.means.shared.written.fetch_add(bytes, Relaxed);
         self.unreported += bytes;
-        if self.unreported >= WAKE_AFTER {
+        let enough = if self.means.commits_sync {
+            WAKE_SYNCED_AFTER
+        } else {
+            WAKE_AFTER
+        };
+        if self.unreported >= enough {
             self.unreported = 0;
             // It is awake if the channel is full.
             let _ = self.means.wake.try_send(());

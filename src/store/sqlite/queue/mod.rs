@@ -212,7 +212,7 @@ impl QueueDb {
     /// Believes that so many bytes of the disk are free.
     #[cfg(test)]
     pub(super) fn pretend_free(&self, bytes: Option<u64>) {
-        *self.database.disk.pretended.lock().unwrap() = bytes;
+        self.database.disk.pretend_free(bytes);
     }
 
     #[cfg(test)]

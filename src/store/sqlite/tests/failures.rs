@@ -136,6 +136,29 @@ fn a_full_disk_refuses_what_is_new_and_keeps_what_was_acknowledged() {
 }
 
 #[test]
+fn after_a_failed_sync_of_the_database_nothing_is_written_before_all_of_the_log_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = opened(folder.path());
+    let first = wait(queue.accept(delivery(1, 10))).unwrap();
+    // A reader keeps checkpoints from their end, at which SQLite itself would sync the database.
+    let reader = rusqlite::Connection::open(folder.path().join("queue.db")).unwrap();
+    let count = || {
+        let count = "select count(*) from delivery";
+        reader.query_row(count, (), |row| row.get::<_, u64>(0))
+    };
+    reader.execute_batch("begin").unwrap();
+    assert_eq!(count().unwrap(), 1);
+    let second = wait(queue.accept(delivery(2, 10))).unwrap();
+    queue.faults().plan(vec![Step::SyncDatabase]);
+    until(|| queue.stats().errors.of(ErrorKind::Sync) == 1);
+    assert!(wait(queue.accept(delivery(3, 10))).is_err());
+    reader.execute_batch("commit").unwrap();
+    until(|| queue.stats().failing.is_none());
+    let third = wait(queue.accept(delivery(4, 10))).unwrap();
+    assert_eq!(numbers(&queue), [first.0, second.0, third.0]);
+}
+
+#[test]
 fn the_number_of_a_route_that_has_one_is_told_while_nothing_can_be_written() {
     let folder = tempfile::tempdir().unwrap();
     let known = opened(folder.path()).route("known", "github").unwrap();

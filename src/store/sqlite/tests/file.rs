@@ -84,11 +84,15 @@ fn a_file_shrinks_while_a_little_is_written() {
     let pending: Vec<_> = (0..800)
         .map(|place| queue.accept(delivery(u8::try_from(place % 7).unwrap(), 100_000)))
         .collect();
-    for pending in pending {
-        let number = wait(pending).unwrap();
+    let numbers: Vec<_> = pending
+        .into_iter()
+        .map(|pending| wait(pending).unwrap())
+        .collect();
+    until(|| queue.stats().file_bytes > 70_000_000);
+    for number in numbers {
         drop(queue.change(number, Change::Gone));
     }
-    until(|| queue.stats().deliveries == 0 && queue.stats().file_bytes > 70_000_000);
+    until(|| queue.stats().deliveries == 0);
     until(|| {
         let number = wait(queue.accept(delivery(1, 100))).unwrap();
         drop(queue.change(number, Change::Gone));

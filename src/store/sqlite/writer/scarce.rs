@@ -67,7 +67,7 @@ impl<L: Ledger> Writer<'_, L> {
 
     /// The room on the disk; `None`: there is plenty.
     fn room(&self) -> rusqlite::Result<Option<Room>> {
-        let Some(mut room) = self.means.disk.scarce() else {
+        let Some(mut room) = self.means.disk.scarce_at(self.means.clock.mono()) else {
             return Ok(None);
         };
         room.unused = unused_bytes(self.connection)?;
