@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use rusqlite::Connection;
+
 use super::{KINDS, PAGE};
 
 /// The bytes that are always left for what becomes of deliveries that are kept, whatever
@@ -213,6 +215,19 @@ pub(super) fn free_beside(path: &Path) -> Option<u64> {
     // Some file systems of networks have no size.
     let is_known = found.f_blocks > 0;
     is_known.then(|| found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// The bytes of the pages that hold nothing.
+pub(super) fn unused_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    let pages: u64 = connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+    Ok(pages.saturating_mul(PAGE))
+}
+
+/// The error of a transaction for which there is no room.
+pub(super) fn full() -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+    let words = "the disk has no room for what is to be written and for the log";
+    rusqlite::Error::SqliteFailure(code, Some(words.to_owned()))
 }
 
 fn size(path: &Path) -> u64 {

@@ -19,7 +19,10 @@ use crate::store::sealing::{KeyId, Keyring, Owner, Part, SALT, Seal, Sealing};
 use crate::store::sqlite::checkpoint::checkpoint;
 use crate::store::sqlite::file::in_transaction;
 use crate::store::sqlite::meta::{self, MetaKey};
-use crate::store::sqlite::{PAGE, in_words, integer};
+use crate::store::sqlite::room::{
+    Disk, FEW, FEW_BYTES, Purpose, RESERVE, full, most_bytes, unused_bytes,
+};
+use crate::store::sqlite::{ErrorKind, PAGE, in_words, integer};
 
 /// Deliveries in the same form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,20 +39,21 @@ pub struct Encrypted {
 const STEP: usize = 256;
 
 /// The bytes after which a transaction takes no further delivery.
-const STEP_BYTES: usize = 8 << 20;
+const STEP_BYTES: u64 = 8 << 20;
 
 /// The bytes after which the log is put into the database.
-const CHECKPOINT_AFTER: usize = 64 << 20;
+const CHECKPOINT_AFTER: u64 = 64 << 20;
 
 /// The bytes of a file that is written anew by way of memory. A larger one goes by way of a temporary
 /// file.
 const IN_MEMORY: u64 = 64 << 20;
 
 /// Brings the stored deliveries into the form that `keys` ask for, unless the file `is_shared` with
-/// another process that writes, and has the keys refuse any other form.
+/// another process that writes or its `disk` has no room, and has the keys refuse any other form.
 pub(super) fn begin(
     connection: &Connection,
     keys: &ArcSwap<Keyring>,
+    disk: &Disk,
     is_shared: bool,
 ) -> rusqlite::Result<()> {
     let is_encrypted = meta::read(connection, MetaKey::Keys)?.is_some();
@@ -86,7 +90,17 @@ pub(super) fn begin(
             );
             return Ok(());
         }
-        let done = encrypt_all(connection, &own)?;
+        let done = match encrypt_all(connection, &own, disk) {
+            Err(error) if ErrorKind::of(&error) == ErrorKind::Full => {
+                log::error!(
+                    "state: what was stored before is not all encrypted ({}); what is accepted from now on is: make room \
+                     on the disk of `state.dir`, and start again",
+                    in_words(&error)
+                );
+                return Ok(());
+            }
+            done => done?,
+        };
         in_transaction(connection, |connection| {
             meta::write(connection, MetaKey::Remains, Some(b""))?;
             meta::write(connection, MetaKey::FirstStart, None)?;
@@ -103,7 +117,7 @@ pub(super) fn begin(
         Keyring::clone(&own).refusing_plain(true),
     ));
     if !is_shared && meta::read(connection, MetaKey::Remains)?.is_some() {
-        write_anew(connection);
+        write_anew(connection, disk);
     }
     Ok(())
 }
@@ -139,32 +153,30 @@ fn count_plain(connection: &Connection) -> rusqlite::Result<u64> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Done {
     deliveries: u64,
-    bytes: usize,
+    bytes: u64,
 }
 
-fn encrypt_all(connection: &Connection, keys: &Keyring) -> rusqlite::Result<Done> {
+fn encrypt_all(connection: &Connection, keys: &Keyring, disk: &Disk) -> rusqlite::Result<Done> {
     let mut all = Done::default();
     let (mut last, mut unwritten) = (0, 0);
     loop {
-        let numbers = plain(connection, last)?;
-        let Some(newest) = numbers.last() else {
+        let step = plain(connection, last, disk.scarce().is_some())?;
+        let Some((newest, _)) = step.last() else {
             checkpoint(connection, "PASSIVE")?;
             return Ok(all);
         };
-        let mut taken = *newest;
+        make_room(connection, disk, &step)?;
         let done = in_transaction(connection, |connection| {
             let mut done = Done::default();
-            for number in &numbers {
-                done.bytes += encrypt(connection, keys, *number)?;
-                done.deliveries += 1;
-                taken = *number;
-                if done.bytes > STEP_BYTES {
-                    break;
+            for (number, bytes) in &step {
+                if encrypt(connection, keys, *number)? {
+                    done.deliveries += 1;
                 }
+                done.bytes += bytes;
             }
             Ok(done)
         })?;
-        last = taken;
+        last = *newest;
         all.deliveries += done.deliveries;
         all.bytes += done.bytes;
         unwritten += done.bytes;
@@ -176,29 +188,63 @@ fn encrypt_all(connection: &Connection, keys: &Keyring) -> rusqlite::Result<Done
     }
 }
 
-/// The next numbers of deliveries that are not encrypted.
-fn plain(connection: &Connection, after: u64) -> rusqlite::Result<Vec<u64>> {
+/// The next deliveries that are not encrypted, with the bytes of each, as many as a transaction takes.
+fn plain(connection: &Connection, after: u64, few: bool) -> rusqlite::Result<Vec<(u64, u64)>> {
+    let (most, enough) = if few {
+        (FEW, FEW_BYTES)
+    } else {
+        (STEP, STEP_BYTES)
+    };
     let mut select = connection.prepare(
-        "select number, seal from delivery where number > ?1 and substr(seal, 1, 1) != x'02' \
+        "select number, bytes from delivery where number > ?1 and substr(seal, 1, 1) != x'02' \
          order by number limit ?2",
     )?;
-    let numbers = select.query_map(params![integer(after), STEP], |row| row.get(0))?;
-    numbers.collect()
+    let mut rows = select.query(params![integer(after), most])?;
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    while bytes <= enough
+        && let Some(row) = rows.next()?
+    {
+        let delivery: (u64, u64) = (row.get(0)?, row.get(1)?);
+        bytes = delivery.1.saturating_add(bytes);
+        found.push(delivery);
+    }
+    Ok(found)
 }
 
-/// Encrypts a delivery, and returns its bytes. One that is damaged stays as it is.
-fn encrypt(connection: &Connection, keys: &Keyring, number: u64) -> rusqlite::Result<usize> {
+/// Where the disk has little room, sees to it that the transaction leaves enough for the log.
+///
+/// # Errors
+/// There is no room for it, or the log could not be put into the database.
+fn make_room(connection: &Connection, disk: &Disk, step: &[(u64, u64)]) -> rusqlite::Result<()> {
+    let bytes = step.iter().map(|(_, bytes)| *bytes);
+    let bytes = most_bytes(step.len(), bytes.fold(0, u64::saturating_add));
+    let fits = || -> rusqlite::Result<bool> {
+        let Some(mut room) = disk.scarce() else {
+            return Ok(true);
+        };
+        room.unused = unused_bytes(connection)?;
+        Ok(room.fits(Purpose::More, bytes))
+    };
+    if fits()? {
+        return Ok(());
+    }
+    checkpoint(connection, "TRUNCATE")?;
+    if fits()? { Ok(()) } else { Err(full()) }
+}
+
+/// Encrypts a delivery. One that is damaged stays as it is: `false`.
+fn encrypt(connection: &Connection, keys: &Keyring, number: u64) -> rusqlite::Result<bool> {
     let number = Number(number);
     let (owner, content) = match rows::whole(connection, keys, number) {
         Ok(Some(found)) => found,
-        Ok(None) => return Ok(0),
+        Ok(None) => return Ok(false),
         Err(Fault::Sqlite(error)) => return Err(error),
         Err(Fault::Content(why)) => {
             log::error!(
                 "state: queue.db: the delivery of number {} is damaged, and was not encrypted: {why}",
                 number.0
             );
-            return Ok(0);
+            return Ok(false);
         }
     };
     let mut salt = [0; SALT];
@@ -214,7 +260,7 @@ fn encrypt(connection: &Connection, keys: &Keyring, number: u64) -> rusqlite::Re
         "update delivery set seal = ?2 where number = ?1",
         params![integer(number.0), seal.to_bytes()],
     )?;
-    Ok(content.head.len() + content.body.len())
+    Ok(true)
 }
 
 fn write(
@@ -250,8 +296,8 @@ fn write(
 
 /// Writes the whole file anew, and empties its log, so that neither holds what was deleted. If that
 /// fails, it is said, and the next start tries again.
-fn write_anew(connection: &Connection) {
-    let done = vacuum(connection).and_then(|()| {
+fn write_anew(connection: &Connection, disk: &Disk) {
+    let done = vacuum(connection, disk).and_then(|()| {
         let found = checkpoint(connection, "TRUNCATE")?;
         if found.is_complete() {
             meta::write(connection, MetaKey::Remains, None)?;
@@ -269,9 +315,15 @@ fn write_anew(connection: &Connection) {
     );
 }
 
-fn vacuum(connection: &Connection) -> rusqlite::Result<()> {
+fn vacuum(connection: &Connection, disk: &Disk) -> rusqlite::Result<()> {
     let pages: u64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
-    let is_large = pages.saturating_mul(PAGE) > IN_MEMORY;
+    let bytes = pages.saturating_mul(PAGE);
+    // The temporary file may be on the same disk, and the log is never longer than what is free.
+    let needed = bytes.saturating_mul(3).saturating_add(RESERVE);
+    if disk.free().is_some_and(|free| free < needed) {
+        return Err(full());
+    }
+    let is_large = bytes > IN_MEMORY;
     if is_large {
         connection.pragma_update(None, "temp_store", "FILE")?;
     }
@@ -302,4 +354,43 @@ pub(in crate::store::sqlite) fn counted(
         })
     })?;
     rows.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{KIND, QueueDb};
+    use super::*;
+    use crate::clock::Clock;
+    use crate::key::secret::SecretText;
+    use crate::store::QueueStore as _;
+    use crate::store::sqlite::tests::{delivery, wait};
+
+    #[test]
+    fn qu_20_a_first_start_with_keys_on_a_full_disk_leaves_room_for_the_log_and_goes_on_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = QueueDb::open(folder.path(), &Clock::system(), None).unwrap();
+        for name in 0..40 {
+            wait(queue.accept(delivery(name, 50_000))).unwrap();
+        }
+        drop(queue);
+        let connection = KIND.connect(folder.path(), false).unwrap();
+        let disk = Disk::of(folder.path(), KIND.name);
+        let ring = Keyring::new([SecretText::new((1..33).collect())]);
+        let start = |free| {
+            disk.pretend_free(Some(free));
+            let keys = ArcSwap::from_pointee(ring.clone());
+            begin(&connection, &keys, &disk, false).unwrap();
+            assert!(disk.log_bytes() <= free, "{} of {free}", disk.log_bytes());
+            (
+                count_plain(&connection).unwrap(),
+                keys.load().refuses_plain(),
+            )
+        };
+        // Nothing is refused as long as some are not encrypted.
+        assert_eq!(start(RESERVE / 2), (40, false));
+        assert_eq!(start(RESERVE), (0, true));
+        assert!(meta::read(&connection, MetaKey::Remains).unwrap().is_some());
+        assert_eq!(start(64 << 20), (0, true));
+        assert_eq!(meta::read(&connection, MetaKey::Remains).unwrap(), None);
+    }
 }

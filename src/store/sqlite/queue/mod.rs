@@ -19,6 +19,7 @@ use rusqlite::Connection;
 use super::database::{Database, closed};
 use super::file::{Kind, OpenError};
 use super::meta::{self, MetaKey};
+use super::room::Disk;
 use super::stats::{Observer, Stats};
 use super::{failure, journal};
 use crate::clock::Clock;
@@ -92,7 +93,8 @@ impl QueueDb {
         let keys = Arc::new(ArcSwap::from_pointee(keys));
         let own = Arc::clone(&keys);
         let ledger = |connection: &Connection, shared| {
-            encrypting::begin(connection, &own, is_shared)?;
+            let disk = Disk::of(dir, KIND.name);
+            encrypting::begin(connection, &own, &disk, is_shared)?;
             Queue::open(connection, shared, own)
         };
         let database = Database::open(&KIND, dir, clock, observer, ledger)?;

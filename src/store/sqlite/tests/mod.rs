@@ -24,7 +24,7 @@ const SOON: Duration = Duration::from_secs(30);
 
 /// The answer, once it is there.
 #[track_caller]
-fn wait<T>(mut pending: Pending<T>) -> Result<T, StoreError> {
+pub(super) fn wait<T>(mut pending: Pending<T>) -> Result<T, StoreError> {
     let clock = Clock::system();
     while clock.mono() < SOON {
         if let Some(answer) = pending.try_recv().expect("a writer") {
@@ -68,7 +68,7 @@ fn entry(key: u128) -> Change {
 }
 
 /// The delivery called `name`, with a body of as many bytes.
-fn delivery(name: u8, body: usize) -> Accepted {
+pub(super) fn delivery(name: u8, body: usize) -> Accepted {
     Accepted {
         id: DeliveryId::new(UnixMillis(1_750_000_000_000), [name; 10]),
         route: RouteNumber(1),

@@ -3,11 +3,9 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use rusqlite::Connection;
-
 use super::super::checkpoint::checkpoint;
-use super::super::room::{FEW, FEW_BYTES, Purpose, Room, most_bytes};
-use super::super::{PAGE, said};
+use super::super::room::{FEW, FEW_BYTES, Purpose, Room, full, most_bytes, unused_bytes};
+use super::super::said;
 use super::{Ledger, Writer};
 use crate::store::StoreError;
 
@@ -153,17 +151,4 @@ impl<L: Ledger> Writer<'_, L> {
         }
         Ok(())
     }
-}
-
-/// The bytes of the pages that hold nothing.
-fn unused_bytes(connection: &Connection) -> rusqlite::Result<u64> {
-    let pages: u64 = connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
-    Ok(pages.saturating_mul(PAGE))
-}
-
-/// The error of a transaction for which there is no room.
-fn full() -> rusqlite::Error {
-    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
-    let words = "the disk has no room for what is to be written and for the log";
-    rusqlite::Error::SqliteFailure(code, Some(words.to_owned()))
 }
