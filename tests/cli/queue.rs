@@ -29,7 +29,7 @@ fn what_waits_is_listed_shown_retried_and_discarded_and_a_route_is_paused() {
     };
     run(&["list"])
         .expect_code(0)
-        .expect_words(&["nothing fits"]);
+        .expect_words(&["the queue is empty"]);
     for _ in 0..3 {
         gateway.ask(Delivery::fresh().bytes()).expect_status(200);
     }
@@ -165,7 +165,7 @@ fn what_waits_is_listed_shown_retried_and_discarded_and_a_route_is_paused() {
         .expect_words(&["goes on"]);
     assert!(eventually(LATE, || run(&["list"])
         .all()
-        .contains("nothing fits")));
+        .contains("the queue is empty")));
 }
 
 #[test]

@@ -269,7 +269,12 @@ impl List {
         }
         let now = Clock::system().now().wall;
         if found.is_empty() {
-            note("nothing fits");
+            let is_all = self.after.is_none() && self.filter.query().is_empty();
+            note(if is_all {
+                "the queue is empty"
+            } else {
+                "nothing fits"
+            });
         } else {
             print(&shown::listed(
                 &found,
