@@ -2,7 +2,7 @@
 
 use super::{delivery, until, wait};
 use crate::clock::Clock;
-use crate::queue::Change;
+use crate::queue::{Change, Number};
 use crate::store::QueueStore as _;
 use crate::store::sqlite::QueueDb;
 use crate::store::sqlite::file::Kind;
@@ -51,17 +51,19 @@ fn an_older_schema_is_migrated_and_a_migration_that_fails_changes_nothing() {
     );
 }
 
+/// Stores so many deliveries of 100 kB.
+fn filled(queue: &QueueDb, count: u32) -> Vec<Number> {
+    let accept = |place| queue.accept(delivery(u8::try_from(place % 7).unwrap(), 100_000));
+    let pending: Vec<_> = (0..count).map(accept).collect();
+    let stored = pending.into_iter().map(|pending| wait(pending).unwrap());
+    stored.collect()
+}
+
 #[test]
 fn a_file_shrinks_once_its_deliveries_are_gone() {
     let folder = tempfile::tempdir().unwrap();
     let queue = QueueDb::open(folder.path(), &Clock::system(), None).unwrap();
-    let pending: Vec<_> = (0..2000)
-        .map(|place| queue.accept(delivery(u8::try_from(place % 7).unwrap(), 100_000)))
-        .collect();
-    let numbers: Vec<_> = pending
-        .into_iter()
-        .map(|pending| wait(pending).unwrap())
-        .collect();
+    let numbers = filled(&queue, 2000);
     until(|| queue.stats().file_bytes > 200_000_000);
     for number in numbers {
         drop(queue.change(number, Change::Gone));
@@ -81,13 +83,7 @@ fn a_file_shrinks_once_its_deliveries_are_gone() {
 fn a_file_shrinks_while_a_little_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let queue = QueueDb::open(folder.path(), &Clock::system(), None).unwrap();
-    let pending: Vec<_> = (0..800)
-        .map(|place| queue.accept(delivery(u8::try_from(place % 7).unwrap(), 100_000)))
-        .collect();
-    let numbers: Vec<_> = pending
-        .into_iter()
-        .map(|pending| wait(pending).unwrap())
-        .collect();
+    let numbers = filled(&queue, 800);
     until(|| queue.stats().file_bytes > 70_000_000);
     for number in numbers {
         drop(queue.change(number, Change::Gone));
