@@ -52,7 +52,8 @@ const CHECKPOINT_PAGES: u64 = 64 * STEP_PAGES;
 /// The pages of a second in which a little is written.
 const PAGES_BESIDE: u64 = 8 * STEP_PAGES;
 
-/// From so many bytes within a tick on, much is written. Then a step is made after each of them.
+/// Where so many bytes are written within a tick, that is much: then pages are given back in one step
+/// each time.
 const MUCH: u64 = 8 << 20;
 
 /// The unused pages that are kept: the next deliveries need them again.

@@ -7,6 +7,9 @@
 //! on a delivery that is not is damaged. So is one that lies among encrypted ones while neither is
 //! written down: whoever can write to the disk can remove what is written there. At last it writes the whole file anew, since SQLite leaves
 //! what was deleted or replaced in it.
+//!
+//! Where the disk has no room for that, the gateway starts all the same, since what it delivers makes
+//! room; the next start goes on.
 
 use arc_swap::ArcSwap;
 use rusqlite::{Connection, params};
