@@ -33,13 +33,10 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// The statement that `write` and `finish` need. The number is the next one in the file, since
+    /// The statement that `write` and `finish` need. SQLite gives the row the next number in the file:
     /// during an upgrade another process may have written the last row.
     pub(super) fn statement(connection: &Connection) -> rusqlite::Result<Statement<'_>> {
-        connection.prepare(
-            "insert into claim (number, changes, bytes)
-             select coalesce(max(number), 0) + 1, ?1, ?2 from claim",
-        )
+        connection.prepare("insert into claim (changes, bytes) values (?1, ?2)")
     }
 
     /// The journal of a database, of which `shared` gets the number of changes.

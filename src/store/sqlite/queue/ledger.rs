@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use arc_swap::ArcSwap;
 use futures_channel::oneshot;
-use rusqlite::{Connection, OptionalExtension as _, Statement, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::attempts;
 use super::rows::{PIECE, PLACES, mark, piece_number, state_number};
 use super::sealed;
+use super::statements::Statements;
 use crate::queue::{Attempt, Change, Number, State};
 use crate::replay::passing;
 use crate::store::sealing::{Keyring, Owner, Part, SALT, Sealing};
@@ -116,21 +117,6 @@ struct Open {
     gone_bytes: u64,
     left: Vec<i64>,
     is_swept: bool,
-}
-
-/// The statements of the writer.
-pub(super) struct Statements<'c> {
-    connection: &'c Connection,
-    delivery: Statement<'c>,
-    content: Statement<'c>,
-    piece: Statement<'c>,
-    progress: Statement<'c>,
-    attempt: Statement<'c>,
-    drop_attempts: Statement<'c>,
-    drop_delivery: Statement<'c>,
-    drop_content: Statement<'c>,
-    drop_piece: Statement<'c>,
-    claim: Statement<'c>,
 }
 
 impl Queue {
@@ -292,22 +278,26 @@ impl Queue {
 
     fn drop_delivery(&mut self, to: &mut Statements<'_>, number: i64) -> rusqlite::Result<()> {
         let dropped: Option<(u64, u32)> = to
-            .drop_delivery
+            .of_delivery
             .query_row([number], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let pieces: Option<i64> = to
-            .drop_content
+            .of_content
             .query_row([number], |row| row.get(0))
             .optional()?;
         if let Some((bytes, attempts)) = dropped {
+            to.drop_delivery.execute([number])?;
             self.open.gone += 1;
             self.open.gone_bytes += bytes;
             if attempts > 0 {
                 to.drop_attempts.execute([number])?;
             }
         }
-        let first = number << PLACES;
-        self.open.left.extend(first..first + pieces.unwrap_or(0));
+        if let Some(pieces) = pieces {
+            to.drop_content.execute([number])?;
+            let first = number << PLACES;
+            self.open.left.extend(first..first + pieces);
+        }
         Ok(())
     }
 }
@@ -317,27 +307,7 @@ impl Ledger for Queue {
     type Statements<'c> = Statements<'c>;
 
     fn prepare<'c>(&self, connection: &'c Connection) -> rusqlite::Result<Statements<'c>> {
-        Ok(Statements {
-            connection,
-            delivery: connection.prepare(
-                "insert into delivery values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, \
-                 ?14)",
-            )?,
-            content: connection.prepare("insert into content values (?1, ?2, ?3, ?4)")?,
-            piece: connection.prepare("insert into piece values (?1, ?2)")?,
-            progress: connection.prepare(
-                "update delivery set state = ?2, attempts = ?3, round = ?4, due_ms = ?5, \
-                 aged_from_ms = ?6, last_status = ?7 where number = ?1",
-            )?,
-            attempt: connection.prepare(attempts::WRITE)?,
-            drop_attempts: connection.prepare(attempts::DROP)?,
-            drop_delivery: connection
-                .prepare("delete from delivery where number = ?1 returning bytes, attempts")?,
-            drop_content: connection
-                .prepare("delete from content where number = ?1 returning pieces")?,
-            drop_piece: connection.prepare("delete from piece where number = ?1")?,
-            claim: Journal::statement(connection)?,
-        })
+        Statements::prepare(connection)
     }
 
     fn weight(record: &Record) -> u64 {

@@ -5,6 +5,7 @@ mod attempts;
 mod encrypting;
 mod ledger;
 mod rows;
+mod statements;
 
 use std::collections::HashMap;
 use std::path::Path;
