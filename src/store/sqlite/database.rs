@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 
-use super::checkpoint::checkpoint;
+use super::checkpoint::Checkpoints;
 use super::compaction::Compaction;
 use super::faults::Faults;
 use super::file::{Kind, OpenError, in_transaction};
@@ -31,6 +31,7 @@ pub(super) struct Database<R> {
     /// The file, to sync it. Closing it drops every lock that SQLite has on it in this process, so it stays
     /// open as long as there are connections.
     _file: Arc<File>,
+    checkpoints: Arc<Checkpoints>,
     pub(super) shared: Arc<Shared>,
     pub(super) disk: Disk,
     // A lock: it is taken at the end alone.
@@ -62,12 +63,16 @@ impl<R: Send + 'static> Database<R> {
         let faults = Faults::default();
         let disk = Disk::of(dir, kind.name);
         let file = Arc::new(File::open(&path).map_err(OpenError::system("opening", &path))?);
+        let checkpoints = Checkpoints::of(&path)
+            .map_err(OpenError::system("opening the index of the log of", &path))?;
+        let checkpoints = Arc::new(checkpoints);
         let means = Means {
             jobs: waiting,
             shared: Arc::clone(&shared),
             clock: clock.clone(),
             faults: faults.clone(),
             commits_sync: kind.commits_sync,
+            checkpoints: Arc::clone(&checkpoints),
             disk: disk.clone(),
             wake,
         };
@@ -75,6 +80,7 @@ impl<R: Send + 'static> Database<R> {
             connection: kind.connect(dir, false)?,
             path: path.clone(),
             file: Arc::clone(&file),
+            checkpoints: Arc::clone(&checkpoints),
             jobs: jobs.clone(),
             wake: woken,
             shared: Arc::clone(&shared),
@@ -90,6 +96,7 @@ impl<R: Send + 'static> Database<R> {
             path,
             jobs,
             _file: file,
+            checkpoints,
             shared,
             disk,
             threads: Mutex::default(),
@@ -216,7 +223,7 @@ impl<R: Send + 'static> Database<R> {
         // Connections that end at the same moment take each other for open, and none puts the log into
         // the database. If this one fails, the next start does it.
         if let Ok(last) = self.kind.connect(&self.dir, false) {
-            let _ = checkpoint(&last, "TRUNCATE");
+            let _ = self.checkpoints.make(&last, "TRUNCATE");
         }
     }
 }

@@ -31,6 +31,7 @@ pub use room::{LATER, RESERVE};
 pub use stats::{ErrorKind, Errors, Observer, Stats};
 pub use window::WindowDb;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::StoreError;
@@ -70,6 +71,13 @@ fn in_words(error: &rusqlite::Error) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// The path of a file that SQLite keeps beside a database.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
 }
 
 /// A whole number as SQLite has them. Numbers above its range do not come up: they are counts, and

@@ -204,9 +204,7 @@ pub(super) fn most_bytes(records: usize, bytes: u64) -> u64 {
 
 /// The path of the log that SQLite keeps beside a database.
 pub(super) fn log_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
+    super::beside(path, "-wal")
 }
 
 /// The bytes that this user may still write on the disk of a file; `None`: the file system does not say.

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::checkpoint::{Checkpoint, checkpoint};
+use super::checkpoint::{Checkpoint, Checkpoints};
 use super::compaction::{Compaction, Survey, Trouble};
 use super::faults::{Faults, Step};
 use super::in_words;
@@ -69,6 +69,7 @@ pub(super) struct Upkeep<R> {
     pub(super) path: PathBuf,
     /// The database, to sync it.
     pub(super) file: Arc<File>,
+    pub(super) checkpoints: Arc<Checkpoints>,
     pub(super) jobs: Sender<Job<R>>,
     pub(super) wake: Receiver<()>,
     pub(super) shared: Arc<Shared>,
@@ -165,7 +166,7 @@ impl<R: Send + 'static> Upkeep<R> {
     fn checkpoint(&self) {
         if self.disk.scarce().is_some() {
             // One beside the writer would keep it from giving the room of the log back.
-            self.on_writer(|connection| checkpoint(connection, "PASSIVE").map(|_| ()));
+            self.checkpoint_on_writer("PASSIVE");
             return;
         }
         let Some(found) = self.checkpoint_beside() else {
@@ -180,13 +181,19 @@ impl<R: Send + 'static> Upkeep<R> {
                 return;
             }
         }
-        self.on_writer(|connection| checkpoint(connection, "PASSIVE").map(|_| ()));
+        self.checkpoint_on_writer("PASSIVE");
+    }
+
+    /// Has the writer make a checkpoint between two transactions.
+    fn checkpoint_on_writer(&self, kind: &'static str) {
+        let checkpoints = Arc::clone(&self.checkpoints);
+        self.on_writer(move |connection| checkpoints.make(connection, kind).map(|_| ()));
     }
 
     /// Makes a checkpoint beside the writer, and syncs what it has put into the database. `None`: it failed,
     /// and that was reported.
     fn checkpoint_beside(&self) -> Option<Checkpoint> {
-        let found = match checkpoint(&self.connection, "PASSIVE") {
+        let found = match self.checkpoints.make(&self.connection, "PASSIVE") {
             Ok(found) => found,
             Err(error) => {
                 self.report("checkpoint", &error);
@@ -196,6 +203,9 @@ impl<R: Send + 'static> Upkeep<R> {
         if !found.is_complete() {
             let synced = self.file.sync_data().map_err(|error| sync_error(&error));
             if let Err(error) = synced.and_then(|()| self.faults.at(Step::SyncDatabase)) {
+                if let Err(error) = self.checkpoints.have_lost() {
+                    self.report("checkpoint", &error);
+                }
                 self.fail(error);
                 return None;
             }
@@ -244,7 +254,7 @@ impl<R: Send + 'static> Upkeep<R> {
     /// Gives the room of the log back, where there is little on the disk: another database may need it.
     fn give_log_back(&self) {
         if self.disk.scarce().is_some() && self.disk.log_bytes() > 0 {
-            self.on_writer(|connection| checkpoint(connection, "TRUNCATE").map(|_| ()));
+            self.checkpoint_on_writer("TRUNCATE");
         }
     }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Statement};
 
-use super::checkpoint::checkpoint;
+use super::checkpoint::{Checkpoint, Checkpoints};
 use super::faults::{Faults, Step};
 use super::room::{Disk, Purpose};
 use super::stats::Shared;
@@ -118,6 +118,7 @@ pub(super) struct Means<R> {
     pub(super) faults: Faults,
     /// Whether a commit ends with a sync.
     pub(super) commits_sync: bool,
+    pub(super) checkpoints: Arc<Checkpoints>,
     pub(super) disk: Disk,
     /// Wakes the thread that makes checkpoints.
     pub(super) wake: SyncSender<()>,
@@ -394,11 +395,10 @@ impl<L: Ledger> Writer<'_, L> {
     fn recover(&mut self) {
         self.undo();
         self.try_again = self.means.clock.mono().saturating_add(RETRY);
-        let checkpoint = self
-            .means
-            .faults
+        let faults = &self.means.faults;
+        let checkpoint = faults
             .at(Step::Checkpoint)
-            .and_then(|()| checkpoint(self.connection, "TRUNCATE"));
+            .and_then(|()| self.truncate_log());
         let is_over = checkpoint.and_then(|found| Ok(found.is_complete() && self.take_out()?));
         match is_over {
             Ok(true) => {
@@ -414,6 +414,11 @@ impl<L: Ledger> Writer<'_, L> {
                 self.failing = Some(failing);
             }
         }
+    }
+
+    /// Puts the log into the database, and gives its room back.
+    fn truncate_log(&self) -> rusqlite::Result<Checkpoint> {
+        self.means.checkpoints.make(self.connection, "TRUNCATE")
     }
 
     fn run_task(&mut self, task: Task) {

@@ -3,7 +3,6 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::super::checkpoint::checkpoint;
 use super::super::room::{FEW, FEW_BYTES, Purpose, Room, full, most_bytes, unused_bytes};
 use super::super::said;
 use super::{Ledger, Writer};
@@ -58,7 +57,7 @@ impl<L: Ledger> Writer<'_, L> {
             return Ok(true);
         };
         if !room.fits(purpose, bytes) && room.without_log().fits(purpose, bytes) {
-            checkpoint(self.connection, "TRUNCATE")?;
+            self.truncate_log()?;
         }
         self.fits(purpose)
     }
@@ -121,7 +120,7 @@ impl<L: Ledger> Writer<'_, L> {
             let has_some = !self.batch.is_empty() || self.ledger.has_leftovers();
             let done = has_some && self.fits(Purpose::Gone)? && {
                 let committed = self.commit();
-                let truncated = committed.and_then(|()| checkpoint(self.connection, "TRUNCATE"));
+                let truncated = committed.and_then(|()| self.truncate_log());
                 truncated
                     .map_err(|error| self.put_back(error))?
                     .is_complete()
@@ -147,7 +146,7 @@ impl<L: Ledger> Writer<'_, L> {
         let few = most_bytes(FEW, FEW_BYTES);
         let is_short = |room: Room| room.log == 0 || room.fits(Purpose::Kept, few);
         if !self.room()?.is_none_or(is_short) {
-            checkpoint(self.connection, "TRUNCATE")?;
+            self.truncate_log()?;
         }
         Ok(())
     }
