@@ -14,7 +14,8 @@
 use arc_swap::ArcSwap;
 use rusqlite::{Connection, params};
 
-use super::rows::{self, Fault, PIECE, piece_number};
+use super::contents::{Contents, Fault};
+use super::rows::{PIECE, piece_number};
 use super::sealed;
 use crate::queue::Number;
 use crate::store::Content;
@@ -238,7 +239,7 @@ fn make_room(connection: &Connection, disk: &Disk, step: &[(u64, u64)]) -> rusql
 /// Encrypts a delivery. One that is damaged stays as it is: `false`.
 fn encrypt(connection: &Connection, keys: &Keyring, number: u64) -> rusqlite::Result<bool> {
     let number = Number(number);
-    let (owner, content) = match rows::whole(connection, keys, number) {
+    let (owner, content) = match Contents::prepare(connection)?.whole(keys, number) {
         Ok(Some(found)) => found,
         Ok(None) => return Ok(false),
         Err(Fault::Sqlite(error)) => return Err(error),

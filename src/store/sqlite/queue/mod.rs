@@ -2,6 +2,7 @@
 //! (contract: State).
 
 mod attempts;
+mod contents;
 mod encrypting;
 mod ledger;
 mod rows;
@@ -22,12 +23,13 @@ use super::file::{Kind, OpenError};
 use super::meta::{self, MetaKey};
 use super::room::Disk;
 use super::stats::{Observer, Stats};
-use super::{failure, journal};
+use super::{failure, in_words, journal};
 use crate::clock::Clock;
 use crate::queue::{Attempt, AttemptEnd, Change, Delivery, Number, Progress, RouteNumber};
 use crate::replay::passing;
 use crate::store::sealing::{Keyring, Part, SALT, Sealing};
 use crate::store::{Accepted, Content, Pending, QueueStore, Route, StoreError};
+use contents::{Contents, Fault};
 pub use encrypting::Encrypted;
 pub(super) use encrypting::{counted, plain_is_damage};
 use ledger::{Accepting, Queue, Record};
@@ -106,7 +108,11 @@ impl QueueDb {
         let routes = Mutex::new(routes.collect());
         let (reads, asked) = channel();
         let own = Arc::clone(&keys);
-        database.start("read", move || read(&reader, &own, &asked))?;
+        database.start("read", move || {
+            if let Err(error) = read(&reader, &own, &asked) {
+                log::error!("state: {}: {}", KIND.name, in_words(&error));
+            }
+        })?;
         Ok(Self {
             database,
             reads,
@@ -166,8 +172,10 @@ impl QueueDb {
     pub fn heads(&self, numbers: &[Number]) -> Result<Vec<Head>, StoreError> {
         let connection = self.database.reader()?;
         let keys = self.keys.load();
-        let head = |number: &Number| match rows::head(&connection, &keys, *number) {
-            Err(rows::Fault::Sqlite(error)) => Err(failure(KIND.name, &error)),
+        let failed = |error| failure(KIND.name, &error);
+        let mut contents = Contents::prepare(&connection).map_err(failed)?;
+        let head = |number: &Number| match contents.head(&keys, *number) {
+            Err(Fault::Sqlite(error)) => Err(failed(error)),
             other => Ok(other.map_err(StoreError::from)),
         };
         numbers.iter().map(head).collect()
@@ -309,15 +317,25 @@ impl QueueStore for QueueDb {
     }
 }
 
-fn read(connection: &Connection, keys: &ArcSwap<Keyring>, asked: &Receiver<Read>) {
+/// Reads what is asked for, until nobody can ask or the store is closed.
+///
+/// # Errors
+/// The statements cannot be prepared.
+fn read(
+    connection: &Connection,
+    keys: &ArcSwap<Keyring>,
+    asked: &Receiver<Read>,
+) -> rusqlite::Result<()> {
+    let mut contents = Contents::prepare(connection)?;
     while let Ok(Read::Content(number, answer)) = asked.recv() {
         // Nobody waits for it any more.
         if answer.is_canceled() {
             continue;
         }
-        let found = rows::content(connection, &keys.load(), number);
+        let found = contents.content(&keys.load(), number);
         let _ = answer.send(found.map_err(StoreError::from));
     }
+    Ok(())
 }
 
 /// The bytes that are stored for a part of a content.
@@ -337,9 +355,9 @@ pub(super) fn content_fault(
     keys: &Keyring,
     number: Number,
 ) -> Option<StoreError> {
-    rows::content(connection, keys, number)
-        .err()
-        .map(Into::into)
+    let contents = Contents::prepare(connection).map_err(Fault::from);
+    let read = contents.and_then(|mut contents| contents.content(keys, number));
+    read.err().map(Into::into)
 }
 
 /// Calls `each` with every delivery, in order.

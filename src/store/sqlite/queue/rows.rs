@@ -1,14 +1,12 @@
 //! The tables of deliveries, and the values in their rows.
 
-use bytes::Bytes;
 use rusqlite::types::{FromSql, FromSqlError};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::clock::UnixMillis;
 use crate::queue::{Delivery, DeliveryId, Number, Progress, RouteNumber, State};
-use crate::store::sealing::{Keyring, Opening, Owner, Part, Unreadable};
-use crate::store::sqlite::{ErrorKind, failure, integer};
-use crate::store::{Content, Route, StoreError};
+use crate::store::sqlite::{failure, integer};
+use crate::store::{Route, StoreError};
 use crate::verify::claim::Mark;
 
 /// The bytes of a body from which on it is written in pieces of as many bytes, each in a transaction
@@ -118,12 +116,14 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     })
 }
 
-fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Mark>> {
+/// A digest in a column.
+pub(super) fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Mark>> {
     let found: Option<i64> = row.get(column)?;
     Ok(found.map(|found| Mark(found.cast_unsigned())))
 }
 
-struct Id(u128);
+/// The id of a delivery in its column.
+pub(super) struct Id(pub(super) u128);
 
 impl FromSql for Id {
     fn column_result(value: rusqlite::types::ValueRef<'_>) -> Result<Self, FromSqlError> {
@@ -145,154 +145,6 @@ impl FromSql for StateColumn {
             other => Err(FromSqlError::OutOfRange(other)),
         }
     }
-}
-
-/// The reason why a row cannot be read.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// SQLite says so.
-    Sqlite(rusqlite::Error),
-    /// It is not what was stored, or there is no key for it.
-    Content(Unreadable),
-}
-
-impl From<rusqlite::Error> for Fault {
-    fn from(error: rusqlite::Error) -> Self {
-        // A value is not of the type that was written.
-        match ErrorKind::of(&error) {
-            ErrorKind::Damaged if error.sqlite_error().is_none() => {
-                Self::Content(Unreadable::Changed)
-            }
-            _ => Self::Sqlite(error),
-        }
-    }
-}
-
-impl From<Unreadable> for Fault {
-    fn from(why: Unreadable) -> Self {
-        Self::Content(why)
-    }
-}
-
-impl From<Fault> for StoreError {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Sqlite(error) => failure(super::KIND.name, &error),
-            Fault::Content(why) => why.into(),
-        }
-    }
-}
-
-/// The content of a delivery as it is stored, of which the head is read, and what is needed for the
-/// rest.
-struct Found {
-    owner: Owner,
-    opening: Opening,
-    pieces: u64,
-    head: Vec<u8>,
-}
-
-/// Reads the head of a delivery; `None`: there is no such delivery.
-fn found(connection: &Connection, keys: &Keyring, number: Number) -> Result<Option<Found>, Fault> {
-    let mut select = connection.prepare(
-        "select id, route, received_ms, bytes, account, order_key, seal, pieces, head \
-         from delivery left join content using (number) where number = ?1",
-    )?;
-    let mut rows = select.query([integer(number.0)])?;
-    let Some(row) = rows.next()? else {
-        return Ok(None);
-    };
-    let owner = owner(row, number)?;
-    let seal = row.get_ref(6)?.as_blob().map_err(|_| Unreadable::Changed)?;
-    let mut opening = Opening::begin(owner, seal, keys)?;
-    let pieces = row.get(7)?;
-    let mut head = row.get(8)?;
-    opening.part(Part::Head, &mut head)?;
-    Ok(Some(Found {
-        owner,
-        opening,
-        pieces,
-        head,
-    }))
-}
-
-fn owner(row: &Row<'_>, number: Number) -> rusqlite::Result<Owner> {
-    Ok(Owner {
-        number,
-        id: DeliveryId(row.get::<_, Id>(0)?.0),
-        route: RouteNumber(row.get(1)?),
-        received: row.get(2).map(UnixMillis)?,
-        bytes: row.get(3)?,
-        account: digest(row, 4)?,
-        order: digest(row, 5)?,
-    })
-}
-
-/// Reads head and body; `None`: there is no such delivery.
-pub(super) fn content(
-    connection: &Connection,
-    keys: &Keyring,
-    number: Number,
-) -> Result<Option<Content>, Fault> {
-    Ok(whole(connection, keys, number)?.map(|(_, content)| content))
-}
-
-/// Reads head and body, and whose they are; `None`: there is no such delivery.
-pub(super) fn whole(
-    connection: &Connection,
-    keys: &Keyring,
-    number: Number,
-) -> Result<Option<(Owner, Content)>, Fault> {
-    // One transaction: the pieces are those of the row. The one who encrypts has one already.
-    let transaction = if connection.is_autocommit() {
-        Some(connection.unchecked_transaction()?)
-    } else {
-        None
-    };
-    let Some(found) = found(connection, keys, number)? else {
-        return Ok(None);
-    };
-    let Found {
-        owner,
-        mut opening,
-        pieces,
-        head,
-    } = found;
-    let mut body: Vec<u8> = connection
-        .prepare("select body from content where number = ?1")?
-        .query_row([integer(number.0)], |row| row.get(0))?;
-    if pieces == 0 {
-        opening.part(Part::Body, &mut body)?;
-    } else if !body.is_empty() {
-        return Err(Unreadable::Changed.into());
-    }
-    let mut select = connection.prepare("select bytes from piece where number = ?1")?;
-    for place in 0..pieces {
-        let read = select.query_row([piece_number(number, place)], |row| row.get(0));
-        let mut piece: Vec<u8> = read.optional()?.ok_or(Unreadable::Changed)?;
-        let is_last = place + 1 == pieces;
-        opening.part(Part::Piece { place, is_last }, &mut piece)?;
-        if is_last && body.is_empty() {
-            // The common case of one piece is not copied.
-            body = piece;
-        } else {
-            body.extend_from_slice(&piece);
-        }
-    }
-    opening.end()?;
-    drop(select);
-    drop(transaction);
-    let (head, body) = (head.into(), body.into());
-    Ok(Some((owner, Content { head, body })))
-}
-
-/// Reads a head without its body; `None`: there is no such delivery.
-pub(super) fn head(
-    connection: &Connection,
-    keys: &Keyring,
-    number: Number,
-) -> Result<Option<Bytes>, Fault> {
-    Ok(found(connection, keys, number)?.map(|found| found.head.into()))
 }
 
 /// The number of a route, which is made where it is new.
