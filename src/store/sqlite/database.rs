@@ -42,7 +42,7 @@ pub(super) struct Database<R> {
 }
 
 impl<R: Send + 'static> Database<R> {
-    /// Opens the database in `dir` and starts its threads. `ledger` gets a connection to it.
+    /// Opens the database in `dir` and starts its threads. `ledger` gets a connection to it, and its disk.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -51,17 +51,17 @@ impl<R: Send + 'static> Database<R> {
         dir: &Path,
         clock: &Clock,
         observer: Option<Observer>,
-        ledger: impl FnOnce(&Connection, Arc<Shared>) -> rusqlite::Result<L>,
+        ledger: impl FnOnce(&Connection, &Disk, Arc<Shared>) -> rusqlite::Result<L>,
     ) -> Result<Self, OpenError> {
         let path = dir.join(kind.name);
         let (connection, is_new) = kind.open(dir)?;
         let shared = Arc::new(Shared::new(kind.name, observer));
-        let ledger = ledger(&connection, Arc::clone(&shared))
+        let disk = Disk::of(dir, kind.name);
+        let ledger = ledger(&connection, &disk, Arc::clone(&shared))
             .map_err(|error| kind.refusal(&path, error.into()))?;
         let (jobs, waiting) = channel();
         let (wake, woken) = sync_channel(1);
         let faults = Faults::default();
-        let disk = Disk::of(dir, kind.name);
         let file = Arc::new(File::open(&path).map_err(OpenError::system("opening", &path))?);
         let checkpoints = Checkpoints::of(&path)
             .map_err(OpenError::system("opening the index of the log of", &path))?;

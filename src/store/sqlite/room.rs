@@ -170,7 +170,7 @@ impl Room {
     }
 
     /// The most room that there can be once the log was put into the database.
-    pub(super) fn without_log(self) -> Self {
+    fn without_log(self) -> Self {
         Self {
             free: self.free.saturating_add(self.log),
             log: 0,
@@ -192,6 +192,29 @@ impl Room {
         let all = self.free.saturating_add(self.unused);
         self.free >= log && all >= log.saturating_add(left)
     }
+}
+
+/// Whether a transaction that changes so many bytes may be written. Where the room of the log makes it
+/// enough, `empty` puts the log into the database. `look` says what room there is; `None`: plenty.
+///
+/// # Errors
+/// Those of `look` and `empty`.
+pub(super) fn finds_room(
+    look: impl Fn() -> rusqlite::Result<Option<Room>>,
+    (purpose, bytes): (Purpose, u64),
+    empty: impl FnOnce() -> rusqlite::Result<()>,
+) -> rusqlite::Result<bool> {
+    let Some(room) = look()? else {
+        return Ok(true);
+    };
+    if room.fits(purpose, bytes) {
+        return Ok(true);
+    }
+    if !room.without_log().fits(purpose, bytes) {
+        return Ok(false);
+    }
+    empty()?;
+    Ok(look()?.is_none_or(|room| room.fits(purpose, bytes)))
 }
 
 /// The most bytes that a transaction writes with so many records of so many bytes in all.

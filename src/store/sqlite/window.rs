@@ -14,7 +14,7 @@ use super::database::Database;
 use super::file::{Kind, OpenError};
 use super::journal::{self, Journal};
 use super::meta::{self, MetaKey};
-use super::room::Purpose;
+use super::room::{Disk, Purpose};
 use super::stats::{Observer, Shared, Stats};
 use super::writer::{Ledger, Written};
 use crate::clock::Clock;
@@ -62,7 +62,7 @@ impl WindowDb {
     /// # Errors
     /// [`OpenError`].
     pub fn open(dir: &Path, clock: &Clock, observer: Option<Observer>) -> Result<Self, OpenError> {
-        let ledger = |connection: &Connection, shared: Arc<Shared>| {
+        let ledger = |connection: &Connection, _: &Disk, shared: Arc<Shared>| {
             Ok(Window {
                 journal: Journal::open(connection, &shared)?,
                 shared,

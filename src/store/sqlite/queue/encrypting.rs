@@ -24,7 +24,7 @@ use crate::store::sqlite::checkpoint::checkpoint;
 use crate::store::sqlite::file::in_transaction;
 use crate::store::sqlite::meta::{self, MetaKey};
 use crate::store::sqlite::room::{
-    Disk, FEW, FEW_BYTES, Purpose, RESERVE, full, most_bytes, unused_bytes,
+    Disk, FEW, FEW_BYTES, Purpose, RESERVE, finds_room, full, most_bytes, unused_bytes,
 };
 use crate::store::sqlite::{ErrorKind, PAGE, in_words, integer};
 
@@ -222,18 +222,19 @@ fn plain(connection: &Connection, after: u64, few: bool) -> rusqlite::Result<Vec
 fn make_room(connection: &Connection, disk: &Disk, step: &[(u64, u64)]) -> rusqlite::Result<()> {
     let bytes = step.iter().map(|(_, bytes)| *bytes);
     let bytes = most_bytes(step.len(), bytes.fold(0, u64::saturating_add));
-    let fits = || -> rusqlite::Result<bool> {
+    let look = || {
         let Some(mut room) = disk.scarce() else {
-            return Ok(true);
+            return Ok(None);
         };
         room.unused = unused_bytes(connection)?;
-        Ok(room.fits(Purpose::More, bytes))
+        Ok(Some(room))
     };
-    if fits()? {
-        return Ok(());
+    let empty = || checkpoint(connection, "TRUNCATE").map(drop);
+    if finds_room(look, (Purpose::More, bytes), empty)? {
+        Ok(())
+    } else {
+        Err(full())
     }
-    checkpoint(connection, "TRUNCATE")?;
-    if fits()? { Ok(()) } else { Err(full()) }
 }
 
 /// Encrypts a delivery. One that is damaged stays as it is: `false`.

@@ -95,9 +95,8 @@ impl QueueDb {
     ) -> Result<Self, OpenError> {
         let keys = Arc::new(ArcSwap::from_pointee(keys));
         let own = Arc::clone(&keys);
-        let ledger = |connection: &Connection, shared| {
-            let disk = Disk::of(dir, KIND.name);
-            encrypting::begin(connection, &own, &disk, is_shared)?;
+        let ledger = |connection: &Connection, disk: &Disk, shared| {
+            encrypting::begin(connection, &own, disk, is_shared)?;
             Queue::open(connection, shared, own)
         };
         let database = Database::open(&KIND, dir, clock, observer, ledger)?;

@@ -3,7 +3,9 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::super::room::{FEW, FEW_BYTES, Purpose, Room, full, most_bytes, unused_bytes};
+use super::super::room::{
+    FEW, FEW_BYTES, Purpose, Room, finds_room, full, most_bytes, unused_bytes,
+};
 use super::super::said;
 use super::{Ledger, Writer};
 use crate::store::StoreError;
@@ -52,14 +54,8 @@ impl<L: Ledger> Writer<'_, L> {
     /// Whether the batch and what goes with it may be written, if the log has to be put into the
     /// database for that.
     fn finds_room(&self, purpose: Purpose) -> rusqlite::Result<bool> {
-        let bytes = self.bytes();
-        let Some(room) = self.room()? else {
-            return Ok(true);
-        };
-        if !room.fits(purpose, bytes) && room.without_log().fits(purpose, bytes) {
-            self.truncate_log()?;
-        }
-        self.fits(purpose)
+        let wanted = (purpose, self.bytes());
+        finds_room(|| self.room(), wanted, || self.truncate_log().map(drop))
     }
 
     /// The room on the disk; `None`: there is plenty.
