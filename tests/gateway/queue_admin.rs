@@ -451,6 +451,24 @@ fn a_plan_passes_over_what_has_changed_and_a_cancelled_one_does_no_more() {
 }
 
 #[test]
+fn a_plan_that_an_upgrade_cuts_short_says_so() {
+    let upstream = Upstream::with(Behaviour::status(410));
+    let config = config(&upstream);
+    let mut old = Gateway::start(&config);
+    send(&old, 3, "dead");
+    let plan = done(&old, "POST", "/queue/plan", &json!({"state": "dead"}));
+    let run = json!({"plan": plan["plan"], "rate": "1/h"});
+    done(&old, "POST", "/queue/discard", &run);
+    assert!(eventually(LATE, || list(&old, "").len() == 2));
+    let new = old.successor(&config);
+    let status = old.wait_exit(LATE).expect("the old one ends");
+    assert_eq!(status.code(), Some(0));
+    let said = "is cancelled: 1 done, 0 passed over, and the rest is left, since this gateway ends";
+    assert!(old.stderr().contains(said), "{}", old.stderr());
+    assert_eq!(list(&new, "state=dead").len(), 2);
+}
+
+#[test]
 fn what_was_discarded_stays_away_after_kill_9_and_is_named_in_the_log() {
     let upstream = Upstream::with(Behaviour::status(410));
     let config = config(&upstream);

@@ -26,6 +26,8 @@ const KEPT: Duration = Duration::from_secs(600);
 /// The most plans at a time, and the most deliveries of a plan: 32 MB in all.
 const MOST_PLANS: usize = 8;
 const MOST_DELIVERIES: usize = 500_000;
+/// The longest time for which a plan that waits for its rate does not look whether it is to end.
+const LOOK_EACH: Duration = Duration::from_millis(200);
 /// The deliveries between two waits for the store.
 const BATCH: usize = 64;
 /// The most deliveries that are looked at in one go.
@@ -308,7 +310,10 @@ impl Plans {
             rate,
             running,
             backlog,
+            is_over: false,
         };
+        // Where the gateway ends, it is dropped at once, and looks for its plan.
+        drop(plans);
         tokio::spawn(run.go_on());
         Ok(())
     }
@@ -324,23 +329,35 @@ struct Run {
     rate: Option<Rate>,
     running: Arc<Running>,
     backlog: Arc<Backlog>,
+    /// Whether it has come to its end, and is not dropped before because the gateway ends.
+    is_over: bool,
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.end(false);
+        }
+    }
 }
 
 impl Run {
-    async fn go_on(self) {
+    async fn go_on(mut self) {
         let begun = self.running.clock.mono();
         let mut pending = Vec::new();
         let mut events = Vec::new();
+        let mut is_whole = true;
         for (place, number) in self.numbers.iter().enumerate() {
             if let Some(rate) = self.rate {
                 let place = u32::try_from(place).unwrap_or(u32::MAX);
                 let due = begun + (rate.per / rate.count.max(1)).saturating_mul(place);
-                sleep_until(self.running.instant(due)).await;
+                self.wait_until(due).await;
             }
             if place.is_multiple_of(BATCH) {
                 events = self.events(place).await;
             }
             if !self.is_running() {
+                is_whole = false;
                 break;
             }
             let event = events.get(place % BATCH).and_then(Option::as_ref);
@@ -353,18 +370,39 @@ impl Run {
             }
         }
         self.wait_for(&mut pending).await;
+        self.is_over = true;
+        self.end(is_whole);
+    }
+
+    /// Says how far the plan has come. `is_whole`: no delivery of it is left.
+    fn end(&self, is_whole: bool) {
         let now = self.running.clock.mono();
         let mut plans = self.plans.plans();
-        if let Some(plan) = plans.get_mut(&self.id) {
-            if plan.state == PlanState::Running {
-                plan.state = PlanState::Done;
-            }
-            plan.until = now + KEPT;
-            let (done, skipped) = (plan.done, plan.skipped);
-            let (id, action, state) = (&self.id, self.action.name(), plan.state.name());
-            log::info!(
-                "queue: the plan {id} ({action}) is {state}: {done} done, {skipped} passed over"
-            );
+        let Some(plan) = plans.get_mut(&self.id) else {
+            return;
+        };
+        let mut why = "";
+        if plan.state == PlanState::Running && is_whole {
+            plan.state = PlanState::Done;
+        } else if plan.state == PlanState::Running {
+            plan.state = PlanState::Cancelled;
+            why = ", and the rest is left, since this gateway ends: make a new plan for it";
+        }
+        plan.until = now + KEPT;
+        let (done, skipped) = (plan.done, plan.skipped);
+        let (id, action, state) = (&self.id, self.action.name(), plan.state.name());
+        log::info!(
+            "queue: the plan {id} ({action}) is {state}: {done} done, {skipped} passed over{why}"
+        );
+    }
+
+    /// Waits until this time of the monotonic clock, or until the plan is to end.
+    async fn wait_until(&self, due: Duration) {
+        let mut now = self.running.clock.mono();
+        while now < due && self.is_running() {
+            let next = due.min(now + LOOK_EACH);
+            sleep_until(self.running.instant(next)).await;
+            now = self.running.clock.mono();
         }
     }
 
