@@ -1,7 +1,8 @@
 //! A checkpoint: pages of the log are put into the database (contract: State).
 //!
 //! SQLite counts the pages that were put there, and a later checkpoint begins behind them. It syncs the
-//! database at the end of one that has left none, and takes that for a sync of all of them. But when a
+//! database at the end of one after which the log has no other page, and takes that for a sync of all of
+//! them; what was written while it was made counts as such a page. But when a
 //! sync fails, the system may have dropped the pages that it could not write, and the next sync says
 //! nothing about those. So after a failure the count begins at zero, and every page of the log is put
 //! into the database again until a sync has covered all of them. The log has them until then.
@@ -36,6 +37,7 @@ impl Checkpoint {
         done_pages: -1,
     };
 
+    /// Whether all pages that were in the log at its beginning are in the database.
     pub(super) fn is_complete(self) -> bool {
         !self.is_busy && self.log_pages == self.done_pages
     }
@@ -56,6 +58,12 @@ pub(super) fn checkpoint(connection: &Connection, kind: &str) -> rusqlite::Resul
         })
     })
 }
+
+/// The kind of checkpoint that lets nobody write until it has ended, and leaves an empty log.
+pub(super) const TRUNCATE: &str = "TRUNCATE";
+
+/// The kind of checkpoint beside which others write.
+pub(super) const PASSIVE: &str = "PASSIVE";
 
 /// The version of the index of a log that SQLite has had since it knows logs, and the places of the
 /// version and of the count in it (<https://sqlite.org/walformat.html>, "The WAL-Index Header").
@@ -101,9 +109,13 @@ impl Checkpoints {
             Err(TryLockError::Poisoned(free)) => free.into_inner(),
             Err(TryLockError::WouldBlock) => return Ok(Checkpoint::NONE),
         };
+        if *has_lost {
+            self.count_anew()?;
+        }
         let made = checkpoint(connection, kind);
         match &made {
-            Ok(found) if found.is_complete() => *has_lost = false,
+            // Nobody has written meanwhile, so SQLite has synced all of them.
+            Ok(found) if found.is_complete() && kind == TRUNCATE => *has_lost = false,
             Err(error) if ErrorKind::of(error) == ErrorKind::Sync => *has_lost = true,
             _ => {}
         }

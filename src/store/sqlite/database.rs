@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 
-use super::checkpoint::Checkpoints;
+use super::checkpoint::{Checkpoints, TRUNCATE};
 use super::compaction::Compaction;
 use super::faults::Faults;
 use super::file::{Kind, OpenError, in_transaction};
@@ -223,7 +223,7 @@ impl<R: Send + 'static> Database<R> {
         // Connections that end at the same moment take each other for open, and none puts the log into
         // the database. If this one fails, the next start does it.
         if let Ok(last) = self.kind.connect(&self.dir, false) {
-            let _ = self.checkpoints.make(&last, "TRUNCATE");
+            let _ = self.checkpoints.make(&last, TRUNCATE);
         }
     }
 }

@@ -13,6 +13,8 @@ pub(super) enum Step {
     Checkpoint,
     /// The log is synced, where commits do not do so.
     Sync,
+    /// Pages of the log are put into the database beside the writer.
+    CheckpointBeside,
     /// The database is synced beside the writer.
     SyncDatabase,
 }

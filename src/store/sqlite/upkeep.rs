@@ -19,13 +19,13 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::checkpoint::{Checkpoint, Checkpoints};
+use super::checkpoint::{Checkpoint, Checkpoints, PASSIVE, TRUNCATE};
 use super::compaction::{Compaction, Survey, Trouble};
 use super::faults::{Faults, Step};
 use super::in_words;
 use super::journal::damaged_row;
 use super::room::{Disk, log_of};
-use super::stats::Shared;
+use super::stats::{ErrorKind, Shared};
 use super::writer::Job;
 use crate::clock::Clock;
 
@@ -166,7 +166,7 @@ impl<R: Send + 'static> Upkeep<R> {
     fn checkpoint(&self) {
         if self.disk.scarce().is_some() {
             // One beside the writer would keep it from giving the room of the log back.
-            self.checkpoint_on_writer("PASSIVE");
+            self.checkpoint_on_writer(PASSIVE);
             return;
         }
         let Some(found) = self.checkpoint_beside() else {
@@ -181,7 +181,7 @@ impl<R: Send + 'static> Upkeep<R> {
                 return;
             }
         }
-        self.checkpoint_on_writer("PASSIVE");
+        self.checkpoint_on_writer(PASSIVE);
     }
 
     /// Has the writer make a checkpoint between two transactions.
@@ -193,22 +193,27 @@ impl<R: Send + 'static> Upkeep<R> {
     /// Makes a checkpoint beside the writer, and syncs what it has put into the database. `None`: it failed,
     /// and that was reported.
     fn checkpoint_beside(&self) -> Option<Checkpoint> {
-        let found = match self.checkpoints.make(&self.connection, "PASSIVE") {
+        let made = self.faults.at(Step::CheckpointBeside);
+        let made = made.and_then(|()| self.checkpoints.make(&self.connection, PASSIVE));
+        let found = match made {
             Ok(found) => found,
+            Err(error) if ErrorKind::of(&error) == ErrorKind::Sync => {
+                self.fail(error);
+                return None;
+            }
             Err(error) => {
                 self.report("checkpoint", &error);
                 return None;
             }
         };
-        if !found.is_complete() {
-            let synced = self.file.sync_data().map_err(|error| sync_error(&error));
-            if let Err(error) = synced.and_then(|()| self.faults.at(Step::SyncDatabase)) {
-                if let Err(error) = self.checkpoints.have_lost() {
-                    self.report("checkpoint", &error);
-                }
-                self.fail(error);
-                return None;
+        // Also where no page is left of those that it has found: beside a writer there is another one.
+        let synced = self.file.sync_data().map_err(|error| sync_error(&error));
+        if let Err(error) = synced.and_then(|()| self.faults.at(Step::SyncDatabase)) {
+            if let Err(error) = self.checkpoints.have_lost() {
+                self.report("checkpoint", &error);
             }
+            self.fail(error);
+            return None;
         }
         Some(found)
     }
@@ -254,7 +259,7 @@ impl<R: Send + 'static> Upkeep<R> {
     /// Gives the room of the log back, where there is little on the disk: another database may need it.
     fn give_log_back(&self) {
         if self.disk.scarce().is_some() && self.disk.log_bytes() > 0 {
-            self.checkpoint_on_writer("TRUNCATE");
+            self.checkpoint_on_writer(TRUNCATE);
         }
     }
 

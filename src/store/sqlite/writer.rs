@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Statement};
 
-use super::checkpoint::{Checkpoint, Checkpoints};
+use super::checkpoint::{Checkpoint, Checkpoints, TRUNCATE};
 use super::faults::{Faults, Step};
 use super::room::{Disk, Purpose};
 use super::stats::Shared;
@@ -418,7 +418,7 @@ impl<L: Ledger> Writer<'_, L> {
 
     /// Puts the log into the database, and gives its room back.
     fn truncate_log(&self) -> rusqlite::Result<Checkpoint> {
-        self.means.checkpoints.make(self.connection, "TRUNCATE")
+        self.means.checkpoints.make(self.connection, TRUNCATE)
     }
 
     fn run_task(&mut self, task: Task) {

@@ -20,7 +20,7 @@ use super::sealed;
 use crate::queue::Number;
 use crate::store::Content;
 use crate::store::sealing::{KeyId, Keyring, Owner, Part, SALT, Seal, Sealing};
-use crate::store::sqlite::checkpoint::checkpoint;
+use crate::store::sqlite::checkpoint::{PASSIVE, TRUNCATE, checkpoint};
 use crate::store::sqlite::file::in_transaction;
 use crate::store::sqlite::meta::{self, MetaKey};
 use crate::store::sqlite::room::{
@@ -166,7 +166,7 @@ fn encrypt_all(connection: &Connection, keys: &Keyring, disk: &Disk) -> rusqlite
     loop {
         let step = plain(connection, last, disk.scarce().is_some())?;
         let Some((newest, _)) = step.last() else {
-            checkpoint(connection, "PASSIVE")?;
+            checkpoint(connection, PASSIVE)?;
             return Ok(all);
         };
         make_room(connection, disk, &step)?;
@@ -186,7 +186,7 @@ fn encrypt_all(connection: &Connection, keys: &Keyring, disk: &Disk) -> rusqlite
         unwritten += done.bytes;
         if unwritten > CHECKPOINT_AFTER {
             unwritten = 0;
-            checkpoint(connection, "PASSIVE")?;
+            checkpoint(connection, PASSIVE)?;
             log::info!("state: {} MiB are encrypted so far", all.bytes >> 20);
         }
     }
@@ -229,7 +229,7 @@ fn make_room(connection: &Connection, disk: &Disk, step: &[(u64, u64)]) -> rusql
         room.unused = unused_bytes(connection)?;
         Ok(Some(room))
     };
-    let empty = || checkpoint(connection, "TRUNCATE").map(drop);
+    let empty = || checkpoint(connection, TRUNCATE).map(drop);
     if finds_room(look, (Purpose::More, bytes), empty)? {
         Ok(())
     } else {
@@ -303,7 +303,7 @@ fn write(
 /// fails, it is said, and the next start tries again.
 fn write_anew(connection: &Connection, disk: &Disk) {
     let done = vacuum(connection, disk).and_then(|()| {
-        let found = checkpoint(connection, "TRUNCATE")?;
+        let found = checkpoint(connection, TRUNCATE)?;
         if found.is_complete() {
             meta::write(connection, MetaKey::Remains, None)?;
         }

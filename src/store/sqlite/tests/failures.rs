@@ -137,6 +137,24 @@ fn a_full_disk_refuses_what_is_new_and_keeps_what_was_acknowledged() {
 }
 
 #[test]
+fn a_failed_sync_of_the_database_beside_the_writer_refuses_until_all_of_the_log_is_in_it() {
+    for step in [Step::CheckpointBeside, Step::SyncDatabase] {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = opened(folder.path());
+        let mut plan = vec![step];
+        plan.resize(1000, Step::Checkpoint);
+        queue.faults().plan(plan);
+        let first = wait(queue.accept(delivery(1, 10))).unwrap();
+        until(|| queue.stats().errors.of(ErrorKind::Sync) > 1);
+        assert!(wait(queue.accept(delivery(2, 10))).is_err(), "{step:?}");
+        queue.faults().plan(Vec::new());
+        until(|| queue.stats().failing.is_none());
+        let second = wait(queue.accept(delivery(3, 10))).unwrap();
+        assert_eq!(numbers(&queue), [first.0, second.0]);
+    }
+}
+
+#[test]
 fn what_a_failed_sync_of_the_database_may_have_lost_is_put_there_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("queue.db");
