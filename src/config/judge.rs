@@ -251,8 +251,9 @@ fn alike_events(route: &Route, alike: &str, known: Option<&str>) -> String {
     } else {
         ""
     };
-    // Queue mode refuses `replay = "off"`.
+    // Queue mode refuses `replay = "off"`, and so does a route that signs anew.
     let mend = match route.mode {
+        _ if route.resign.is_some() => "or shorten `ttl` in `[route.replay]`",
         Mode::Relay => "or write `replay = \"off\"`",
         Mode::Queue => {
             "shorten `ttl` in `[route.replay]`, or write `mode = \"relay\"` with `replay = \"off\"`"

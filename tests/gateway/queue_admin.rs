@@ -463,7 +463,7 @@ fn a_plan_that_an_upgrade_cuts_short_says_so() {
     let new = old.successor(&config);
     let status = old.wait_exit(LATE).expect("the old one ends");
     assert_eq!(status.code(), Some(0));
-    let said = "is cancelled: 1 done, 0 passed over, and the rest is left, since this gateway ends";
+    let said = "is cancelled: 1 done, 0 passed over, and the rest is left: make a new plan for it";
     assert!(old.stderr().contains(said), "{}", old.stderr());
     assert_eq!(list(&new, "state=dead").len(), 2);
 }
@@ -484,6 +484,7 @@ fn what_was_discarded_stays_away_after_kill_9_and_is_named_in_the_log() {
     let id = one.as_str().expect("an id").to_owned();
     assert!(gateway.says(&format!("the delivery {id} was discarded by 127.0.0.1")));
     let gateway = gateway.killed_and_started(&config);
+    assert!(gateway.says("state: 0 deliveries wait, 1 is dead, "));
     let left = list(&gateway, "");
     assert_eq!(left.len(), 1);
     assert_ne!(left[0]["delivery_id"], one);

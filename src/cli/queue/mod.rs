@@ -10,7 +10,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
@@ -362,7 +362,17 @@ impl Change {
         );
         let mut last = None;
         loop {
-            let now = client.get(&format!("/queue/plan/{id}"))?;
+            let now = client.get(&format!("/queue/plan/{id}"));
+            let now = match &last {
+                // It was running.
+                Some(last) => now.with_context(|| {
+                    format!(
+                        "nobody tells how far the plan is (the last word was \"{last}\"); it ends with its gateway: where that was \
+                         stopped or replaced, make a new plan for what is left"
+                    )
+                }),
+                None => now,
+            }?;
             let state = now.get("state").and_then(Value::as_str);
             if state == Some("running") {
                 let progress = plan::progress(&now);

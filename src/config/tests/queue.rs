@@ -277,6 +277,14 @@ fn the_advice_about_alike_events_is_one_that_the_mode_takes() {
     assert_eq!(advice(&relayed), "");
     let relayed = advice(&queued.replace("mode = \"queue\"", "mode = \"relay\""));
     assert!(relayed.contains("or write `replay = \"off\"`") && !relayed.contains("ttl"));
+    // What signs anew takes no `replay = "off"`.
+    let resigned = advice(&format!(
+        "{queued}\n[route.resign]\nsecret = \"plain:whsec_Zm9ydHkgcmFuZG9tIGJ5dGVzLCBhbmQgc29tZSBtb3Jl\"\n"
+    ));
+    assert!(
+        resigned
+            .ends_with("name a signed id with `event_id`, or shorten `ttl` in `[route.replay]`")
+    );
 }
 
 #[test]

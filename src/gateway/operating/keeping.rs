@@ -145,11 +145,23 @@ impl Kept {
             bodies,
         };
         let backlog = Backlog::load(means, now)?;
-        let (deliveries, bytes) = backlog.queue().totals();
+        let (_, bytes) = backlog.queue().totals();
+        let statuses = backlog.statuses(now);
+        let counts = || statuses.iter().map(|(_, status)| status.counts);
+        let waiting = counts()
+            .map(|counts| counts.waiting + counts.retrying)
+            .sum();
+        let dead: u64 = counts().map(|counts| counts.dead).sum();
         if self.queue.is_new() {
             log::info!("state: new");
         } else {
-            log::info!("state: {}, of {bytes} bytes", deliveries_wait(deliveries));
+            let dead = match dead {
+                0 => String::new(),
+                1 => ", 1 is dead".to_owned(),
+                _ => format!(", {dead} are dead"),
+            };
+            let waiting = deliveries_wait(waiting);
+            log::info!("state: {waiting}{dead}, {bytes} bytes in all");
         }
         backlog.report_keys();
         Ok(backlog)

@@ -336,7 +336,7 @@ struct Run {
 impl Drop for Run {
     fn drop(&mut self) {
         if !self.is_over {
-            self.end(false);
+            self.end();
         }
     }
 }
@@ -346,7 +346,6 @@ impl Run {
         let begun = self.running.clock.mono();
         let mut pending = Vec::new();
         let mut events = Vec::new();
-        let mut is_whole = true;
         for (place, number) in self.numbers.iter().enumerate() {
             if let Some(rate) = self.rate {
                 let place = u32::try_from(place).unwrap_or(u32::MAX);
@@ -357,7 +356,6 @@ impl Run {
                 events = self.events(place).await;
             }
             if !self.is_running() {
-                is_whole = false;
                 break;
             }
             let event = events.get(place % BATCH).and_then(Option::as_ref);
@@ -371,22 +369,23 @@ impl Run {
         }
         self.wait_for(&mut pending).await;
         self.is_over = true;
-        self.end(is_whole);
+        self.end();
     }
 
-    /// Says how far the plan has come. `is_whole`: no delivery of it is left.
-    fn end(&self, is_whole: bool) {
+    /// Says how far the plan has come.
+    fn end(&self) {
         let now = self.running.clock.mono();
         let mut plans = self.plans.plans();
         let Some(plan) = plans.get_mut(&self.id) else {
             return;
         };
         let mut why = "";
+        let is_whole = plan.done + plan.skipped == self.numbers.len();
         if plan.state == PlanState::Running && is_whole {
             plan.state = PlanState::Done;
         } else if plan.state == PlanState::Running {
             plan.state = PlanState::Cancelled;
-            why = ", and the rest is left, since this gateway ends: make a new plan for it";
+            why = ", and the rest is left: make a new plan for it";
         }
         plan.until = now + KEPT;
         let (done, skipped) = (plan.done, plan.skipped);
