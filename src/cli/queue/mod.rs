@@ -367,8 +367,8 @@ impl Change {
                 // It was running.
                 Some(last) => now.with_context(|| {
                     format!(
-                        "nobody tells how far the plan is (the last word was \"{last}\"); it ends with its gateway: where that was \
-                         stopped or replaced, make a new plan for what is left"
+                        "the plan cannot be followed any more ({last} when it was seen last). If its gateway was stopped or replaced, \
+                         the plan has ended: make a new one for what is left"
                     )
                 }),
                 None => now,

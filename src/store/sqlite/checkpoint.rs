@@ -2,10 +2,11 @@
 //!
 //! SQLite counts the pages that were put there, and a later checkpoint begins behind them. It syncs the
 //! database at the end of one after which the log has no other page, and takes that for a sync of all of
-//! them; what was written while it was made counts as such a page. But when a
-//! sync fails, the system may have dropped the pages that it could not write, and the next sync says
-//! nothing about those. So after a failure the count begins at zero, and every page of the log is put
-//! into the database again until a sync has covered all of them. The log has them until then.
+//! them; what was written while it was made counts as such a page.
+//!
+//! But when a sync fails, the system may have dropped the pages that it could not write, and the next
+//! sync says nothing about those. So after a failure the count begins at zero, and every page of the log
+//! is put into the database again until a sync has covered all of them. The log has them until then.
 
 use std::fs::{File, OpenOptions};
 use std::io;
