@@ -18,6 +18,9 @@ const KEPT: usize = 16 * 1024 * 1024;
 const LEAST: usize = 12 * 1024;
 /// The largest capacity that is kept.
 pub(super) const LARGEST: usize = 2 * 1024 * 1024;
+/// The length up to which a body gets all its memory as soon as it is longer than the connection's
+/// buffer.
+const AT_ONCE: usize = 1024 * 1024;
 
 /// A plain lock: held for a search in a short list, twice for a body that is longer than its
 /// connection's buffer.
@@ -33,12 +36,21 @@ pub(super) fn take(capacity: usize) -> BytesMut {
     kept.unwrap_or_else(|| BytesMut::with_capacity(capacity))
 }
 
-/// Makes room for `more` bytes in `buffer`, which may move to another memory.
-pub(super) fn make_room(buffer: &mut BytesMut, more: usize) {
-    if buffer.capacity() - buffer.len() < more {
-        let mut larger = take(buffer.len() + more);
-        larger.extend_from_slice(buffer);
-        give_back(std::mem::replace(buffer, larger).freeze());
+/// Makes room for at least `least` bytes in `buffer`, which may move to another memory. `left` bytes of
+/// the body are still to come. A body of common size grows once; of a longer one as much must have come
+/// as it gets memory.
+pub(super) fn make_room(buffer: &mut BytesMut, left: u64, least: usize) {
+    if buffer.capacity() - buffer.len() >= least {
+        return;
+    }
+    let left = usize::try_from(left).unwrap_or(usize::MAX);
+    let part = buffer.len().max(AT_ONCE.saturating_sub(buffer.len()));
+    let mut larger = take(buffer.len() + left.min(part).max(least));
+    larger.extend_from_slice(buffer);
+    let outgrown = std::mem::replace(buffer, larger).freeze();
+    // Beside a body that will be too long for the stock, it would be held while no other needs it.
+    if left.saturating_add(buffer.len()) <= LARGEST {
+        give_back(outgrown);
     }
 }
 
@@ -136,6 +148,30 @@ mod tests {
     }
 
     #[test]
+    fn what_a_body_outgrows_is_kept_only_if_the_body_itself_may_be() {
+        // No other test uses memory of these sizes.
+        for (whole, outgrown, is_kept) in [
+            (LARGEST, 777_777, true),
+            (LARGEST + 1, 888_888, false),
+            (usize::MAX, 999_999, false),
+        ] {
+            let mut body = used(outgrown, b'x');
+            let left = (whole - outgrown) as u64;
+            make_room(&mut body, left, 1);
+            assert_eq!(body.len(), outgrown);
+            assert!(
+                (2 * outgrown..=2 * LARGEST).contains(&body.capacity()),
+                "{whole}"
+            );
+            let kept = stock()
+                .buffers
+                .iter()
+                .any(|kept| kept.capacity() == outgrown);
+            assert_eq!(kept, is_kept, "{whole}");
+        }
+    }
+
+    #[test]
     fn no_more_is_kept_than_the_bound_and_nothing_too_small_or_too_large() {
         let mut stock = Stock::new();
         for size in [LEAST - 1, LARGEST + 1, 0] {
@@ -160,7 +196,7 @@ mod tests {
         next.extend_from_slice(b"another body");
         assert!(reader.iter().all(|byte| *byte == b'x'));
         give_back(reader);
-        make_room(&mut next, 30 * 1024);
+        make_room(&mut next, 30 * 1024, 30 * 1024);
         assert_eq!(next, &b"another body"[..]);
     }
 }

@@ -55,9 +55,6 @@ pub(super) const FIRST_READ: usize = 8 * 1024;
 pub(super) const LARGE_READ: usize = 64 * 1024;
 /// The work of reading the framing of a chunk, counted in bytes that are hashed.
 const FRAMING: u64 = 64;
-/// The length up to which a body gets all its memory as soon as it is longer than the connection's
-/// buffer.
-const AT_ONCE: usize = 1024 * 1024;
 /// The least capacity at which a body is still read into the connection's buffer.
 const SPARE_READ: usize = 512;
 
@@ -194,13 +191,9 @@ impl H1 {
                     } else {
                         // The connection's buffer is full: the rest is read straight into the
                         // body's own memory.
-                        let most = usize::try_from(*left).unwrap_or(usize::MAX);
-                        if into.capacity() - into.len() < most.min(SPARE_READ) {
-                            // A body of common size grows once. Of a longer body as much must have
-                            // come as it gets memory.
-                            let part = into.len().max(AT_ONCE.saturating_sub(into.len()));
-                            stock::make_room(into, most.min(part));
-                        }
+                        let least =
+                            usize::try_from(*left).map_or(SPARE_READ, |left| left.min(SPARE_READ));
+                        stock::make_room(into, *left, least);
                         // A fast sender's bytes may all wait in the system's buffer. They are
                         // taken in pieces that are hashed between two turns.
                         let mut limited =

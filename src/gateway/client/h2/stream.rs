@@ -22,8 +22,6 @@ use crate::gateway::timer::{Elapsed, LazyTimer};
 
 /// The work of reading a DATA frame, counted in bytes that are hashed.
 const FRAMING: u64 = 64;
-/// The length up to which a body gets all its memory at once, as in HTTP/1.
-const AT_ONCE: usize = 1024 * 1024;
 /// The most bytes of an answer that wait for the client's window.
 pub(super) const SENT_AT_ONCE: usize = 32 * 1024;
 
@@ -268,13 +266,7 @@ impl Client for H2 {
             return Ok(count);
         }
         if let Some(left) = &mut self.left {
-            // As in HTTP/1: a body of common size gets its memory once, and of a longer one as much
-            // must have come as it gets memory.
-            let most = usize::try_from(*left).unwrap_or(usize::MAX);
-            let part = into.len().max(AT_ONCE.saturating_sub(into.len()));
-            if into.capacity() - into.len() < count {
-                stock::make_room(into, most.min(part).max(count));
-            }
+            stock::make_room(into, *left, count);
             *left = left.saturating_sub(count as u64);
         }
         into.extend_from_slice(&data);
