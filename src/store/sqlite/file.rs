@@ -65,6 +65,12 @@ pub enum OpenError {
         /// The path.
         path: PathBuf,
     },
+    /// A start began to make the database and did not finish: nothing is in it.
+    #[error("{} holds nothing yet: a first start of the gateway failed there", path.display())]
+    Unmade {
+        /// The path.
+        path: PathBuf,
+    },
     /// A newer version of this program wrote the file.
     #[error(
         "{} has schema {found}, and this version of verigate knows schemas up to {known}: run the \
@@ -158,17 +164,16 @@ impl Kind {
     /// [`OpenError`].
     pub(super) fn connect(&self, dir: &Path, is_reader: bool) -> Result<Connection, OpenError> {
         let path = dir.join(self.name);
-        let connect = || -> rusqlite::Result<_> {
+        let connect = || {
             let connection = connected(&path, is_reader)?;
-            let found = self.found(&connection)?;
-            Ok((connection, found))
+            match self.found(&connection)? {
+                Some(version) if version == self.version() => Ok(connection),
+                Some(found) => Err(Trouble::Newer(found)),
+                None if is_empty(&connection)? => Err(Trouble::Unmade),
+                None => Err(Trouble::Foreign),
+            }
         };
-        match connect() {
-            Ok((connection, Some(version))) if version == self.version() => Ok(connection),
-            Ok((_, Some(found))) => Err(self.newer(&path, found)),
-            Ok((_, None)) => Err(OpenError::Foreign { path }),
-            Err(error) => Err(self.refusal(&path, error.into())),
-        }
+        connect().map_err(|trouble| self.refusal(&path, trouble))
     }
 
     fn prepare(&self, path: &Path) -> Result<(Connection, bool), Trouble> {
@@ -218,19 +223,16 @@ impl Kind {
         transaction.commit()
     }
 
-    fn newer(&self, path: &Path, found: i32) -> OpenError {
-        OpenError::Newer {
-            path: path.to_owned(),
-            found,
-            known: self.version(),
-        }
-    }
-
     pub(super) fn refusal(&self, path: &Path, trouble: Trouble) -> OpenError {
         let path_buf = path.to_owned();
         match trouble {
             Trouble::Foreign => OpenError::Foreign { path: path_buf },
-            Trouble::Newer(found) => self.newer(path, found),
+            Trouble::Unmade => OpenError::Unmade { path: path_buf },
+            Trouble::Newer(found) => OpenError::Newer {
+                path: path_buf,
+                found,
+                known: self.version(),
+            },
             Trouble::Sqlite(reason) => match reason.sqlite_error_code() {
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => OpenError::Damaged {
                     path: path_buf,
@@ -252,6 +254,7 @@ impl Kind {
 /// The reason why a file is not what is wanted.
 pub(super) enum Trouble {
     Foreign,
+    Unmade,
     Newer(i32),
     Sqlite(rusqlite::Error),
 }

@@ -78,15 +78,24 @@ pub struct Backup {
     pub bytes: u64,
 }
 
-/// The databases in `dir`, of which there must be one.
-fn databases(dir: &Path) -> Result<Vec<&'static Kind>, OpenError> {
-    let is_there = |kind: &&&Kind| dir.join(kind.name).exists();
-    let found: Vec<_> = KINDS.iter().filter(is_there).copied().collect();
+/// A database, opened for reading, or why it cannot be.
+type Opened = (&'static Kind, Result<Connection, OpenError>);
+
+/// The databases in `dir`, of which there must be one. One that a start has begun and not finished
+/// holds nothing, and is left out.
+fn databases(dir: &Path) -> Result<Vec<Opened>, OpenError> {
+    let is_there = |kind: &&'static Kind| dir.join(kind.name).exists();
+    let opened = KINDS.iter().copied().filter(is_there);
+    let opened = opened.map(|kind| (kind, kind.connect(dir, true)));
+    let (unfinished, found): (Vec<_>, Vec<_>) =
+        opened.partition(|(_, opened)| matches!(opened, Err(OpenError::Unmade { .. })));
     if found.is_empty() {
-        let nothing = io::Error::new(
-            io::ErrorKind::NotFound,
-            "it has neither queue.db nor window.db",
-        );
+        let nothing = if unfinished.is_empty() {
+            "it has neither queue.db nor window.db"
+        } else {
+            "a first start of the gateway failed there, and nothing is stored"
+        };
+        let nothing = io::Error::new(io::ErrorKind::NotFound, nothing);
         return Err(OpenError::system("looking for databases in", dir)(nothing));
     }
     Ok(found)
@@ -97,10 +106,9 @@ fn databases(dir: &Path) -> Result<Vec<&'static Kind>, OpenError> {
 /// # Errors
 /// [`OpenError`].
 pub fn info(dir: &Path, keys: &Keyring) -> Result<Vec<Info>, OpenError> {
-    let of = |kind: &'static Kind| {
+    let of = |(kind, opened): Opened| {
         let path = dir.join(kind.name);
-        let connection = kind.connect(dir, true)?;
-        info_of(&connection, &path, kind, keys).map_err(|error| kind.refusal(&path, error.into()))
+        info_of(&opened?, &path, kind, keys).map_err(|error| kind.refusal(&path, error.into()))
     };
     databases(dir)?.into_iter().map(of).collect()
 }
@@ -180,8 +188,8 @@ fn as_the_file_asks(connection: &Connection, keys: &Keyring) -> rusqlite::Result
 /// [`OpenError`].
 pub fn check(dir: &Path, keys: &Keyring) -> Result<Checked, OpenError> {
     let mut checked = Checked::default();
-    for kind in databases(dir)? {
-        let connection = match kind.connect(dir, true) {
+    for (kind, opened) in databases(dir)? {
+        let connection = match opened {
             Ok(connection) => connection,
             Err(damaged @ OpenError::Damaged { .. }) => {
                 checked.faults.push(damaged.to_string());
@@ -301,10 +309,12 @@ pub fn kept_monotonic(dir: &Path) -> Option<Duration> {
 /// # Errors
 /// [`OpenError`].
 pub fn back_up(dir: &Path, to: &Path) -> Result<Vec<Backup>, OpenError> {
-    let kinds = databases(dir)?;
+    let opened = databases(dir)?.into_iter();
+    let opened = opened.map(|(kind, opened)| Ok((kind, opened?)));
+    let databases = opened.collect::<Result<Vec<_>, OpenError>>()?;
     let is_made = make_empty(to)?;
     let mut written = Vec::new();
-    copy_all(dir, to, kinds, &mut written).map_err(|reason| {
+    copy_all(dir, to, databases, &mut written).map_err(|reason| {
         let removed = written.iter().try_for_each(|path| remove_copy(path));
         if is_made {
             // It stays where something else is in it by now.
@@ -335,12 +345,12 @@ fn remove_copy(path: &Path) -> io::Result<()> {
 fn copy_all(
     dir: &Path,
     to: &Path,
-    kinds: Vec<&'static Kind>,
+    databases: Vec<(&'static Kind, Connection)>,
     written: &mut Vec<PathBuf>,
 ) -> Result<Vec<Backup>, OpenError> {
     let mut copies = Vec::new();
     // The window is copied first: what it says of its own time is then true of the queue's copy too.
-    for kind in kinds.into_iter().rev() {
+    for (kind, from) in databases.into_iter().rev() {
         let path = to.join(kind.name);
         // SQLite fills an empty file, and would make one that others may read.
         let mut options = OpenOptions::new();
@@ -349,7 +359,6 @@ fn copy_all(
             .open(&path)
             .map_err(OpenError::system("making", &path))?;
         written.push(path.clone());
-        let from = kind.connect(dir, true)?;
         copy(&from, &path).map_err(|reason| match ErrorKind::of(&reason) {
             ErrorKind::Damaged => kind.refusal(&dir.join(kind.name), reason.into()),
             _ => OpenError::NotCopied {

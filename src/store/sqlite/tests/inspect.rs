@@ -149,3 +149,48 @@ fn a_backup_that_fails_leaves_nothing_behind_and_says_so() {
     }
     assert_eq!(fs::read_dir(&to).unwrap().count(), 0);
 }
+
+#[test]
+fn a_database_that_a_start_did_not_finish_holds_nothing_and_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let unfinished = dir.join("queue.db");
+    let begun: [fn(&Path); 2] = [
+        |path| fs::write(path, b"").unwrap(),
+        |path| {
+            let begun = Connection::open(path).unwrap();
+            let journal = begun.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()));
+            journal.unwrap();
+        },
+    ];
+    for begin in begun {
+        begin(&unfinished);
+        for said in [
+            info(dir).unwrap_err(),
+            check(dir).unwrap_err(),
+            back_up(dir, &dir.join("none")).unwrap_err(),
+        ] {
+            let said = said.to_string();
+            assert!(
+                said.contains("a first start") && said.contains("nothing is stored"),
+                "{said}"
+            );
+        }
+    }
+    assert!(!dir.join("none").exists());
+    let window = WindowDb::open(dir, &Clock::system(), None).unwrap();
+    assert_eq!(info(dir).unwrap().len(), 1);
+    assert_eq!(check(dir).unwrap(), Vec::<String>::new());
+    assert_eq!(back_up(dir, &dir.join("copy")).unwrap().len(), 1);
+    drop(window);
+
+    drop(QueueDb::open(dir, &Clock::system(), None).unwrap());
+    assert_eq!(info(dir).unwrap().len(), 2);
+    // Of another program, on the other hand, nothing is passed over.
+    fs::remove_file(&unfinished).unwrap();
+    let other = Connection::open(&unfinished).unwrap();
+    other.execute_batch("create table other (x)").unwrap();
+    for said in [info(dir).unwrap_err(), check(dir).unwrap_err()] {
+        assert!(matches!(said, OpenError::Foreign { .. }), "{said}");
+    }
+}
