@@ -213,13 +213,8 @@ async fn read(held: &mut Held) -> Option<(Content, BodyRoom)> {
     };
     match held.backlog.read(&held.lease).await {
         Ok(Some(content)) => return Some((content, room)),
-        Ok(None) | Err(StoreError::Damaged(_)) => {
-            let id = held.lease.id;
-            log::error!(
-                "the delivery {id} cannot be read; it is held until the gateway starts again"
-            );
-            held.outcome = Outcome::Undeliverable;
-        }
+        Ok(None) => hold(held, &"it is not in queue.db any more"),
+        Err(error @ StoreError::Damaged(_)) => hold(held, &error),
         Err(StoreError::Content(why @ (Unreadable::Changed | Unreadable::Plain))) => {
             log_damage(held.lease.id, &why);
             held.outcome = Outcome::Damaged;
@@ -238,6 +233,16 @@ async fn read(held: &mut Held) -> Option<(Content, BodyRoom)> {
         }
     }
     None
+}
+
+/// Keeps a delivery that cannot be read: a disk that failed may give it later.
+fn hold(held: &mut Held, why: &dyn std::fmt::Display) {
+    let id = held.lease.id;
+    log::error!(
+        "the delivery {id} cannot be read and is held: {why}. Look at the disk (`verigate state check` names damage of the \
+         file). A reload, a restart or `verigate queue retry {id}` tries it again"
+    );
+    held.outcome = Outcome::Undeliverable;
 }
 
 /// Says that a delivery is damaged. It is never sent: who changed it may have written it.

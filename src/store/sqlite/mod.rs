@@ -34,6 +34,8 @@ pub use window::WindowDb;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rusqlite::ErrorCode;
+
 use super::StoreError;
 use file::Kind;
 
@@ -67,7 +69,12 @@ fn said(name: &str, error: &rusqlite::Error) -> Arc<str> {
 fn in_words(error: &rusqlite::Error) -> String {
     match error {
         rusqlite::Error::SqliteFailure(code, Some(words)) => {
-            format!("{words} (SQLite error {})", code.extended_code)
+            // SQLite takes a read that ends with EIO for damage of the file.
+            let or = match code.code {
+                ErrorCode::DatabaseCorrupt => ", or the disk fails to read it",
+                _ => "",
+            };
+            format!("{words}{or} (SQLite error {})", code.extended_code)
         }
         other => other.to_string(),
     }

@@ -1,12 +1,16 @@
-//! A disk that hangs in a sync, and one whose sync fails: `strace` holds the system calls of the real binary.
+//! A disk that hangs in a sync, and one whose sync or read fails: `strace` holds the system calls of the real binary.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::book::ids_in;
 use super::config_in;
+use crate::support::answer::Answer;
+use crate::support::behaviour::Behaviour;
 use crate::support::client::Client;
-use crate::support::delivery::Delivery;
+use crate::support::delivery::{Delivery, event_of};
 use crate::support::gateway::Gateway;
 use crate::support::upstream::Upstream;
 use crate::support::{LATE, SOON, eventually};
@@ -14,7 +18,7 @@ use crate::support::{LATE, SOON, eventually};
 /// How long a sync is held. `[state] timeout` is a second.
 const HELD: Duration = Duration::from_secs(8);
 
-/// The syncs of a process in a tracer's hands.
+/// System calls of a process in a tracer's hands.
 struct Held {
     tracer: Child,
 }
@@ -23,12 +27,21 @@ impl Held {
     /// Holds every sync of the gateway from now on, and then lets it end as `what` says. `None`, said aloud, where
     /// nothing can be traced.
     fn every_sync(gateway: &Gateway, what: &str) -> Option<Self> {
-        let pid = gateway.pid();
         let micros = HELD.as_micros();
+        Self::every(
+            gateway,
+            "fsync,fdatasync",
+            &format!("delay_enter={micros}{what}"),
+        )
+    }
+
+    /// Does this to every such call of the gateway from now on. `None`, said aloud, where nothing can be traced.
+    fn every(gateway: &Gateway, calls: &str, what: &str) -> Option<Self> {
+        let pid = gateway.pid();
         let started = Command::new("strace")
             .args(["-f", "-qq", "-o", "/dev/null", "-p", &pid.to_string()])
-            .args(["-e", "trace=fsync,fdatasync", "-e"])
-            .arg(format!("inject=fsync,fdatasync:delay_enter={micros}{what}"))
+            .args(["-e", &format!("trace={calls}"), "-e"])
+            .arg(format!("inject={calls}:{what}"))
             .stderr(Stdio::null())
             .spawn();
         let mut tracer = match started {
@@ -65,6 +78,15 @@ impl Drop for Held {
         let _ = Command::new("kill").args(["-s", "INT", &pid]).status();
         let _ = self.tracer.wait();
     }
+}
+
+const TOKEN: &str = "admin-token-0123456789abcdef";
+
+fn asked(gateway: &Gateway, method: &str, path: &str, body: &str) -> Answer {
+    let token = format!("Bearer {TOKEN}");
+    let answer = gateway.admin(method, path, &[("Authorization", &token)], body);
+    answer.expect_status(200);
+    answer
 }
 
 fn config(upstream: &Upstream) -> crate::support::config::Config {
@@ -155,4 +177,59 @@ fn qu_07_a_sync_that_hangs_and_fails_frees_the_claim_and_a_later_copy_is_taken_o
     let arrived = upstream.wait_for(3);
     let own = arrived.iter().filter(|got| got.body == delivery.body());
     assert_eq!(own.count(), 1);
+}
+
+/// SQLite tells a read that fails as damage of the file. The delivery stayed until the next start, and no line said why.
+#[test]
+fn qu_07_a_delivery_that_the_disk_does_not_give_is_held_and_goes_out_once_it_does() {
+    let upstream = Upstream::with(Behaviour::status(500));
+    let config = config_in(&upstream, "state", "retry = [\"1h\"]", "")
+        .admin("token", "\"env:ADMIN_TOKEN\"")
+        .env("ADMIN_TOKEN", TOKEN);
+    let gateway = Gateway::start(&config);
+    let delivery = Delivery::of(event_of(200_000));
+    gateway.ask(delivery.bytes()).expect_status(200);
+    upstream.wait_for(1);
+    let listed = |gateway: &Gateway| asked(gateway, "GET", "/queue?state=retrying", "").json();
+    let id = |gateway: &Gateway| listed(gateway)["deliveries"][0]["delivery_id"].clone();
+    assert!(eventually(LATE, || id(&gateway).is_string()));
+    // What this process has read of the file is not read again.
+    let gateway = gateway.killed_and_started(&config);
+    upstream.behave(Behaviour::status(200));
+    let id = id(&gateway);
+    let retry = || {
+        asked(
+            &gateway,
+            "POST",
+            "/queue/retry",
+            &json!({ "delivery_id": id }).to_string(),
+        )
+    };
+
+    let Some(held) = Held::every(&gateway, "pread64", "error=EIO") else {
+        return;
+    };
+    retry();
+    let id = id.as_str().expect("an id");
+    let line =
+        format!("the delivery {id} cannot be read and is held: the store is damaged: queue.db:");
+    assert!(
+        eventually(LATE, || gateway.says(&line)),
+        "{}",
+        gateway.stderr()
+    );
+    assert!(gateway.says("or the disk fails to read it (SQLite error 11)"));
+    let is_counted = || {
+        let metrics = asked(&gateway, "GET", "/metrics", "").body;
+        String::from_utf8_lossy(&metrics).contains("verigate_queue_held{route=\"itellico\"} 1")
+    };
+    assert!(eventually(LATE, is_counted));
+    assert_eq!(upstream.count(), 1);
+
+    drop(held);
+    retry();
+    let arrived = upstream.wait_for(2);
+    assert_eq!(arrived[1].body, delivery.body());
+    gateway.ask(Delivery::fresh()).expect_status(200);
+    upstream.wait_for(3);
 }
