@@ -49,8 +49,7 @@ impl Checkpoint {
     }
 }
 
-/// Makes a checkpoint of this kind.
-pub(super) fn checkpoint(connection: &Connection, kind: &str) -> rusqlite::Result<Checkpoint> {
+fn checkpoint(connection: &Connection, kind: &str) -> rusqlite::Result<Checkpoint> {
     connection.query_row(&format!("pragma wal_checkpoint({kind})"), (), |row| {
         Ok(Checkpoint {
             is_busy: row.get(0)?,
@@ -86,11 +85,15 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Those of the database at `path`, to which there is a connection.
+    /// Those of the database at `path`, to which this is a connection.
     ///
     /// # Errors
     /// The index cannot be opened.
-    pub(super) fn of(path: &Path) -> io::Result<Self> {
+    pub(super) fn of(path: &Path, connection: &Connection) -> io::Result<Self> {
+        // SQLite makes the index when the database is read for the first time.
+        connection
+            .query_row("select count(*) from sqlite_schema", (), |_| Ok(()))
+            .map_err(io::Error::other)?;
         let mut options = OpenOptions::new();
         let index = options.read(true).write(true);
         Ok(Self {

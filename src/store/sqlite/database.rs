@@ -21,6 +21,17 @@ use super::{CLOSED, failure, in_words};
 use crate::clock::Clock;
 use crate::store::StoreError;
 
+/// What a ledger is opened with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opened<'a> {
+    /// The connection of the thread that writes.
+    pub(super) connection: &'a Connection,
+    /// The disk of the database.
+    pub(super) disk: &'a Disk,
+    /// The checkpoints of the database.
+    pub(super) checkpoints: &'a Checkpoints,
+}
+
 /// A database that is open for writing.
 #[derive(Debug)]
 pub(super) struct Database<R> {
@@ -42,7 +53,7 @@ pub(super) struct Database<R> {
 }
 
 impl<R: Send + 'static> Database<R> {
-    /// Opens the database in `dir` and starts its threads. `ledger` gets a connection to it, and its disk.
+    /// Opens the database in `dir` and starts its threads. `ledger` is made before any other thread has it.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -51,20 +62,25 @@ impl<R: Send + 'static> Database<R> {
         dir: &Path,
         clock: &Clock,
         observer: Option<Observer>,
-        ledger: impl FnOnce(&Connection, &Disk, Arc<Shared>) -> rusqlite::Result<L>,
+        ledger: impl FnOnce(Opened<'_>, Arc<Shared>) -> rusqlite::Result<L>,
     ) -> Result<Self, OpenError> {
         let path = dir.join(kind.name);
         let (connection, is_new) = kind.open(dir)?;
         let shared = Arc::new(Shared::new(kind.name, observer));
         let disk = Disk::of(dir, kind.name);
-        let ledger = ledger(&connection, &disk, Arc::clone(&shared))
+        let checkpoints = Checkpoints::of(&path, &connection)
+            .map_err(OpenError::system("opening the index of the log of", &path))?;
+        let opened = Opened {
+            connection: &connection,
+            disk: &disk,
+            checkpoints: &checkpoints,
+        };
+        let ledger = ledger(opened, Arc::clone(&shared))
             .map_err(|error| kind.refusal(&path, error.into()))?;
         let (jobs, waiting) = channel();
         let (wake, woken) = sync_channel(1);
         let faults = Faults::default();
         let file = Arc::new(File::open(&path).map_err(OpenError::system("opening", &path))?);
-        let checkpoints = Checkpoints::of(&path)
-            .map_err(OpenError::system("opening the index of the log of", &path))?;
         let checkpoints = Arc::new(checkpoints);
         let means = Means {
             jobs: waiting,

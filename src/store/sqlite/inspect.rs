@@ -79,11 +79,11 @@ pub struct Backup {
 }
 
 /// A database, opened for reading, or why it cannot be.
-type Opened = (&'static Kind, Result<Connection, OpenError>);
+type Looked = (&'static Kind, Result<Connection, OpenError>);
 
 /// The databases in `dir`, of which there must be one. One that a start has begun and not finished
 /// holds nothing, and is left out.
-fn databases(dir: &Path) -> Result<Vec<Opened>, OpenError> {
+fn databases(dir: &Path) -> Result<Vec<Looked>, OpenError> {
     let is_there = |kind: &&'static Kind| dir.join(kind.name).exists();
     let opened = KINDS.iter().copied().filter(is_there);
     let opened = opened.map(|kind| (kind, kind.connect(dir, true)));
@@ -106,7 +106,7 @@ fn databases(dir: &Path) -> Result<Vec<Opened>, OpenError> {
 /// # Errors
 /// [`OpenError`].
 pub fn info(dir: &Path, keys: &Keyring) -> Result<Vec<Info>, OpenError> {
-    let of = |(kind, opened): Opened| {
+    let of = |(kind, opened): Looked| {
         let path = dir.join(kind.name);
         info_of(&opened?, &path, kind, keys).map_err(|error| kind.refusal(&path, error.into()))
     };

@@ -10,11 +10,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use futures_channel::oneshot;
 use rusqlite::{Connection, Statement};
 
-use super::database::Database;
+use super::database::{Database, Opened};
 use super::file::{Kind, OpenError};
 use super::journal::{self, Journal};
 use super::meta::{self, MetaKey};
-use super::room::{Disk, Purpose};
+use super::room::Purpose;
 use super::stats::{Observer, Shared, Stats};
 use super::writer::{Ledger, Written};
 use crate::clock::Clock;
@@ -62,9 +62,9 @@ impl WindowDb {
     /// # Errors
     /// [`OpenError`].
     pub fn open(dir: &Path, clock: &Clock, observer: Option<Observer>) -> Result<Self, OpenError> {
-        let ledger = |connection: &Connection, _: &Disk, shared: Arc<Shared>| {
+        let ledger = |opened: Opened<'_>, shared: Arc<Shared>| {
             Ok(Window {
-                journal: Journal::open(connection, &shared)?,
+                journal: Journal::open(opened.connection, &shared)?,
                 shared,
                 held: 0,
             })

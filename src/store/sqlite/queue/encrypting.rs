@@ -20,7 +20,8 @@ use super::sealed;
 use crate::queue::Number;
 use crate::store::Content;
 use crate::store::sealing::{KeyId, Keyring, Owner, Part, SALT, Seal, Sealing};
-use crate::store::sqlite::checkpoint::{PASSIVE, TRUNCATE, checkpoint};
+use crate::store::sqlite::checkpoint::{PASSIVE, TRUNCATE};
+use crate::store::sqlite::database::Opened;
 use crate::store::sqlite::file::in_transaction;
 use crate::store::sqlite::meta::{self, MetaKey};
 use crate::store::sqlite::room::{
@@ -53,13 +54,13 @@ const CHECKPOINT_AFTER: u64 = 64 << 20;
 const IN_MEMORY: u64 = 64 << 20;
 
 /// Brings the stored deliveries into the form that `keys` ask for, unless the file `is_shared` with
-/// another process that writes or its `disk` has no room, and has the keys refuse any other form.
+/// another process that writes or its disk has no room, and has the keys refuse any other form.
 pub(super) fn begin(
-    connection: &Connection,
+    opened: Opened<'_>,
     keys: &ArcSwap<Keyring>,
-    disk: &Disk,
     is_shared: bool,
 ) -> rusqlite::Result<()> {
+    let connection = opened.connection;
     let is_encrypted = meta::read(connection, MetaKey::Keys)?.is_some();
     let own = keys.load_full();
     let Some(first) = own.first() else {
@@ -94,7 +95,7 @@ pub(super) fn begin(
             );
             return Ok(());
         }
-        let done = match encrypt_all(connection, &own, disk) {
+        let done = match encrypt_all(opened, &own) {
             Err(error) if ErrorKind::of(&error) == ErrorKind::Full => {
                 log::error!(
                     "state: what was stored before is not all encrypted ({}); what is accepted from now on is: make room \
@@ -121,7 +122,7 @@ pub(super) fn begin(
         Keyring::clone(&own).refusing_plain(true),
     ));
     if !is_shared && meta::read(connection, MetaKey::Remains)?.is_some() {
-        write_anew(connection, disk);
+        write_anew(opened);
     }
     Ok(())
 }
@@ -160,16 +161,21 @@ struct Done {
     bytes: u64,
 }
 
-fn encrypt_all(connection: &Connection, keys: &Keyring, disk: &Disk) -> rusqlite::Result<Done> {
+fn encrypt_all(opened: Opened<'_>, keys: &Keyring) -> rusqlite::Result<Done> {
+    let Opened {
+        connection,
+        disk,
+        checkpoints,
+    } = opened;
     let mut all = Done::default();
     let (mut last, mut unwritten) = (0, 0);
     loop {
         let step = plain(connection, last, disk.scarce().is_some())?;
         let Some((newest, _)) = step.last() else {
-            checkpoint(connection, PASSIVE)?;
+            checkpoints.make(connection, PASSIVE)?;
             return Ok(all);
         };
-        make_room(connection, disk, &step)?;
+        make_room(opened, &step)?;
         let done = in_transaction(connection, |connection| {
             let mut done = Done::default();
             for (number, bytes) in &step {
@@ -186,7 +192,7 @@ fn encrypt_all(connection: &Connection, keys: &Keyring, disk: &Disk) -> rusqlite
         unwritten += done.bytes;
         if unwritten > CHECKPOINT_AFTER {
             unwritten = 0;
-            checkpoint(connection, PASSIVE)?;
+            checkpoints.make(connection, PASSIVE)?;
             log::info!("state: {} MiB are encrypted so far", all.bytes >> 20);
         }
     }
@@ -219,7 +225,12 @@ fn plain(connection: &Connection, after: u64, few: bool) -> rusqlite::Result<Vec
 ///
 /// # Errors
 /// There is no room for it, or the log could not be put into the database.
-fn make_room(connection: &Connection, disk: &Disk, step: &[(u64, u64)]) -> rusqlite::Result<()> {
+fn make_room(opened: Opened<'_>, step: &[(u64, u64)]) -> rusqlite::Result<()> {
+    let Opened {
+        connection,
+        disk,
+        checkpoints,
+    } = opened;
     let bytes = step.iter().map(|(_, bytes)| *bytes);
     let bytes = most_bytes(step.len(), bytes.fold(0, u64::saturating_add));
     let look = || {
@@ -229,7 +240,7 @@ fn make_room(connection: &Connection, disk: &Disk, step: &[(u64, u64)]) -> rusql
         room.unused = unused_bytes(connection)?;
         Ok(Some(room))
     };
-    let empty = || checkpoint(connection, TRUNCATE).map(drop);
+    let empty = || checkpoints.make(connection, TRUNCATE).map(drop);
     if finds_room(look, (Purpose::More, bytes), empty)? {
         Ok(())
     } else {
@@ -301,9 +312,10 @@ fn write(
 
 /// Writes the whole file anew, and empties its log, so that neither holds what was deleted. If that
 /// fails, it is said, and the next start tries again.
-fn write_anew(connection: &Connection, disk: &Disk) {
-    let done = vacuum(connection, disk).and_then(|()| {
-        let found = checkpoint(connection, TRUNCATE)?;
+fn write_anew(opened: Opened<'_>) {
+    let connection = opened.connection;
+    let done = vacuum(connection, opened.disk).and_then(|()| {
+        let found = opened.checkpoints.make(connection, TRUNCATE)?;
         if found.is_complete() {
             meta::write(connection, MetaKey::Remains, None)?;
         }
@@ -368,6 +380,7 @@ mod tests {
     use crate::clock::Clock;
     use crate::key::secret::SecretText;
     use crate::store::QueueStore as _;
+    use crate::store::sqlite::checkpoint::Checkpoints;
     use crate::store::sqlite::tests::{delivery, wait};
 
     #[test]
@@ -380,11 +393,17 @@ mod tests {
         drop(queue);
         let connection = KIND.connect(folder.path(), false).unwrap();
         let disk = Disk::of(folder.path(), KIND.name);
+        let checkpoints = Checkpoints::of(&folder.path().join(KIND.name), &connection).unwrap();
+        let opened = Opened {
+            connection: &connection,
+            disk: &disk,
+            checkpoints: &checkpoints,
+        };
         let ring = Keyring::new([SecretText::new((1..33).collect())]);
         let start = |free| {
             disk.pretend_free(Some(free));
             let keys = ArcSwap::from_pointee(ring.clone());
-            begin(&connection, &keys, &disk, false).unwrap();
+            begin(opened, &keys, false).unwrap();
             assert!(disk.log_bytes() <= free, "{} of {free}", disk.log_bytes());
             (
                 count_plain(&connection).unwrap(),

@@ -18,10 +18,9 @@ use bytes::Bytes;
 use futures_channel::oneshot;
 use rusqlite::Connection;
 
-use super::database::{Database, closed};
+use super::database::{Database, Opened, closed};
 use super::file::{Kind, OpenError};
 use super::meta::{self, MetaKey};
-use super::room::Disk;
 use super::stats::{Observer, Stats};
 use super::{failure, in_words, journal};
 use crate::clock::Clock;
@@ -95,9 +94,9 @@ impl QueueDb {
     ) -> Result<Self, OpenError> {
         let keys = Arc::new(ArcSwap::from_pointee(keys));
         let own = Arc::clone(&keys);
-        let ledger = |connection: &Connection, disk: &Disk, shared| {
-            encrypting::begin(connection, &own, disk, is_shared)?;
-            Queue::open(connection, shared, own)
+        let ledger = |opened: Opened<'_>, shared| {
+            encrypting::begin(opened, &own, is_shared)?;
+            Queue::open(opened.connection, shared, own)
         };
         let database = Database::open(&KIND, dir, clock, observer, ledger)?;
         let reader = KIND.connect(dir, true)?;
