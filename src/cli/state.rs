@@ -132,7 +132,7 @@ fn described(database: &Info, keys: &Keyring) -> String {
     let stop = match is_clean {
         None => "",
         Some(true) => "; the last gateway ended in order",
-        Some(false) => "; a gateway runs, or the last one did not end in order",
+        Some(false) => "; a gateway runs, the last one did not end in order, or this is a backup",
     };
     let mut text = format!(
         "{}: schema {schema}, {file_bytes} bytes, of which {unused_bytes} are unused, and a log of \

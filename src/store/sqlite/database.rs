@@ -75,8 +75,14 @@ impl<R: Send + 'static> Database<R> {
             disk: &disk,
             checkpoints: &checkpoints,
         };
-        let ledger = ledger(opened, Arc::clone(&shared))
-            .map_err(|error| kind.refusal(&path, error.into()))?;
+        let ledger = match ledger(opened, Arc::clone(&shared)) {
+            Ok(ledger) => ledger,
+            Err(error) => {
+                // Its locks go with the index of its log, which is closed behind it.
+                drop(connection);
+                return Err(kind.refusal(&path, error.into()));
+            }
+        };
         let (jobs, waiting) = channel();
         let (wake, woken) = sync_channel(1);
         let faults = Faults::default();

@@ -186,7 +186,7 @@ fn qu_07_a_delivery_that_the_disk_does_not_give_is_held_and_goes_out_once_it_doe
     let config = config_in(&upstream, "state", "retry = [\"1h\"]", "")
         .admin("token", "\"env:ADMIN_TOKEN\"")
         .env("ADMIN_TOKEN", TOKEN);
-    let gateway = Gateway::start(&config);
+    let mut gateway = Gateway::start(&config);
     let delivery = Delivery::of(event_of(200_000));
     gateway.ask(delivery.bytes()).expect_status(200);
     upstream.wait_for(1);
@@ -194,7 +194,9 @@ fn qu_07_a_delivery_that_the_disk_does_not_give_is_held_and_goes_out_once_it_doe
     let id = |gateway: &Gateway| listed(gateway)["deliveries"][0]["delivery_id"].clone();
     assert!(eventually(LATE, || id(&gateway).is_string()));
     // What this process has read of the file is not read again.
-    let gateway = gateway.killed_and_started(&config);
+    gateway.signal("TERM");
+    gateway.wait_exit(LATE).expect("its end");
+    let gateway = gateway.started_again(&config);
     upstream.behave(Behaviour::status(200));
     let id = id(&gateway);
     let retry = || {
