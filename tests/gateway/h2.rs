@@ -102,7 +102,7 @@ fn a_burst_of_heads_and_a_large_body_is_read_to_its_end() {
     assert!(window.is_some(), "no room for so much");
     let deliveries = [100_000, 300, 300].map(|size| Delivery::of(event_of(size)));
     let streams = || deliveries.iter().zip([1, 3, 5]);
-    gateway.signal("STOP");
+    gateway.halt();
     for (delivery, stream) in streams() {
         frames.head(stream, &lines_of(delivery), true);
     }

@@ -363,7 +363,7 @@ fn rx_35_the_events_of_a_stopped_process_come_again_after_its_lease() {
     waiting.send(event.bytes());
     upstream.wait_for(1);
     let new = old.successor(&config);
-    old.signal("STOP");
+    old.halt();
     latch.open();
     new.ask(event.bytes())
         .expect_refusal(503, "event_in_flight");

@@ -371,6 +371,19 @@ impl Gateway {
         assert!(status.success(), "kill -s {name} failed");
     }
 
+    /// Stops all threads until a `CONT`. The signal alone returns before they have stopped.
+    pub(crate) fn halt(&self) {
+        self.signal("STOP");
+        let has_stopped = |task: std::io::Result<fs::DirEntry>| {
+            let status = fs::read_to_string(task.expect("a task").path().join("status"));
+            // A thread that has ended meanwhile does nothing either.
+            status.map_or(true, |status| status.contains("\nState:\tT"))
+        };
+        let tasks = format!("/proc/{}/task", self.pid());
+        let have_stopped = || fs::read_dir(&tasks).expect("it runs").all(has_stopped);
+        assert!(eventually(LATE, have_stopped), "it does not stop");
+    }
+
     /// How the child ended, waited for.
     pub(crate) fn wait_exit(&mut self, deadline: Duration) -> Option<ExitStatus> {
         let _ = eventually(deadline, || self.try_exit().is_some());
