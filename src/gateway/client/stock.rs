@@ -36,14 +36,15 @@ pub(super) fn take(capacity: usize) -> BytesMut {
     kept.unwrap_or_else(|| BytesMut::with_capacity(capacity))
 }
 
-/// Makes room for at least `least` bytes in `buffer`, which may move to another memory. `left` bytes of
-/// the body are still to come. A body of common size grows once; of a longer one as much must have come
-/// as it gets memory.
+/// Makes room in `buffer`, which may move to another memory, for at least `least` of the `left` bytes of
+/// the body that are still to come. A body of common size grows once; of a longer one as much must have
+/// come as it gets memory.
 pub(super) fn make_room(buffer: &mut BytesMut, left: u64, least: usize) {
+    let left = usize::try_from(left).unwrap_or(usize::MAX);
+    let least = least.min(left);
     if buffer.capacity() - buffer.len() >= least {
         return;
     }
-    let left = usize::try_from(left).unwrap_or(usize::MAX);
     let part = buffer.len().max(AT_ONCE.saturating_sub(buffer.len()));
     let mut larger = take(buffer.len() + left.min(part).max(least));
     larger.extend_from_slice(buffer);

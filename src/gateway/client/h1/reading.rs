@@ -191,9 +191,7 @@ impl H1 {
                     } else {
                         // The connection's buffer is full: the rest is read straight into the
                         // body's own memory.
-                        let least =
-                            usize::try_from(*left).map_or(SPARE_READ, |left| left.min(SPARE_READ));
-                        stock::make_room(into, *left, least);
+                        stock::make_room(into, *left, SPARE_READ);
                         // A fast sender's bytes may all wait in the system's buffer. They are
                         // taken in pieces that are hashed between two turns.
                         let mut limited =
