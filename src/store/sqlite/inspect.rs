@@ -14,7 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::file::{Kind, OpenError};
 use super::meta::{self, MetaKey};
-use super::queue::Encrypted;
+use super::queue::{Contents, Encrypted};
 use super::room::log_of;
 use super::stats::{ErrorKind, is_full};
 use super::{KINDS, in_words, journal};
@@ -267,6 +267,7 @@ fn check_one(
         }
     }
     let keys = as_the_file_asks(&transaction, keys)?;
+    let mut contents = Contents::prepare(&transaction)?;
     let mut select = transaction.prepare("select number from delivery order by number")?;
     let mut rows = select.query(())?;
     while let Some(row) = rows.next()? {
@@ -275,7 +276,7 @@ fn check_one(
             continue;
         }
         let number = Number(number.cast_unsigned());
-        match super::queue::content_fault(&transaction, &keys, number) {
+        match contents.fault(&keys, number) {
             None => {}
             Some(StoreError::Content(Unreadable::NoKey(key))) => {
                 *unchecked.entry(key).or_default() += 1;

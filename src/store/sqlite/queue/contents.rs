@@ -56,7 +56,7 @@ struct Found {
 }
 
 /// The statements by which contents are read.
-pub(super) struct Contents<'c> {
+pub(in crate::store::sqlite) struct Contents<'c> {
     connection: &'c Connection,
     // Prepared once: to parse them takes longer than to read a small content.
     begin: Statement<'c>,
@@ -68,7 +68,7 @@ pub(super) struct Contents<'c> {
 
 impl<'c> Contents<'c> {
     /// Prepares them.
-    pub(super) fn prepare(connection: &'c Connection) -> rusqlite::Result<Self> {
+    pub(in crate::store::sqlite) fn prepare(connection: &'c Connection) -> rusqlite::Result<Self> {
         Ok(Self {
             connection,
             begin: connection.prepare("begin")?,
@@ -109,6 +109,15 @@ impl<'c> Contents<'c> {
             self.end.execute(())?;
         }
         read
+    }
+
+    /// The reason why head and body of a delivery cannot be had, if there is one.
+    pub(in crate::store::sqlite) fn fault(
+        &mut self,
+        keys: &Keyring,
+        number: Number,
+    ) -> Option<StoreError> {
+        self.content(keys, number).err().map(StoreError::from)
     }
 
     /// Reads a head without its body; `None`: there is no such delivery.

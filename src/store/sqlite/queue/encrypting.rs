@@ -167,6 +167,7 @@ fn encrypt_all(opened: Opened<'_>, keys: &Keyring) -> rusqlite::Result<Done> {
         disk,
         checkpoints,
     } = opened;
+    let mut contents = Contents::prepare(connection)?;
     let mut all = Done::default();
     let (mut last, mut unwritten) = (0, 0);
     loop {
@@ -179,7 +180,7 @@ fn encrypt_all(opened: Opened<'_>, keys: &Keyring) -> rusqlite::Result<Done> {
         let done = in_transaction(connection, |connection| {
             let mut done = Done::default();
             for (number, bytes) in &step {
-                if encrypt(connection, keys, *number)? {
+                if encrypt(connection, &mut contents, keys, *number)? {
                     done.deliveries += 1;
                 }
                 done.bytes += bytes;
@@ -249,9 +250,14 @@ fn make_room(opened: Opened<'_>, step: &[(u64, u64)]) -> rusqlite::Result<()> {
 }
 
 /// Encrypts a delivery. One that is damaged stays as it is: `false`.
-fn encrypt(connection: &Connection, keys: &Keyring, number: u64) -> rusqlite::Result<bool> {
+fn encrypt(
+    connection: &Connection,
+    contents: &mut Contents<'_>,
+    keys: &Keyring,
+    number: u64,
+) -> rusqlite::Result<bool> {
     let number = Number(number);
-    let (owner, content) = match Contents::prepare(connection)?.whole(keys, number) {
+    let (owner, content) = match contents.whole(keys, number) {
         Ok(Some(found)) => found,
         Ok(None) => return Ok(false),
         Err(Fault::Sqlite(error)) => return Err(error),

@@ -28,7 +28,8 @@ use crate::queue::{Attempt, AttemptEnd, Change, Delivery, Number, Progress, Rout
 use crate::replay::passing;
 use crate::store::sealing::{Keyring, Part, SALT, Sealing};
 use crate::store::{Accepted, Content, Pending, QueueStore, Route, StoreError};
-use contents::{Contents, Fault};
+pub(super) use contents::Contents;
+use contents::Fault;
 pub use encrypting::Encrypted;
 pub(super) use encrypting::{counted, plain_is_damage};
 use ledger::{Accepting, Queue, Record};
@@ -345,17 +346,6 @@ fn sealed<'b>(
 ) -> rusqlite::Result<&'b [u8]> {
     let sealed = sealing.part(part, bytes, room);
     sealed.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
-}
-
-/// The reason why head and body of a delivery cannot be had, if there is one.
-pub(super) fn content_fault(
-    connection: &Connection,
-    keys: &Keyring,
-    number: Number,
-) -> Option<StoreError> {
-    let contents = Contents::prepare(connection).map_err(Fault::from);
-    let read = contents.and_then(|mut contents| contents.content(keys, number));
-    read.err().map(Into::into)
 }
 
 /// Calls `each` with every delivery, in order.
