@@ -66,7 +66,10 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// A start began to make the database and did not finish: nothing is in it.
-    #[error("{} holds nothing yet: a first start of the gateway failed there", path.display())]
+    #[error(
+        "nothing is stored in {} yet: a first start of the gateway failed, and the next one goes on from there",
+        path.display()
+    )]
     Unmade {
         /// The path.
         path: PathBuf,

@@ -90,13 +90,12 @@ fn databases(dir: &Path) -> Result<Vec<Looked>, OpenError> {
     let (unfinished, found): (Vec<_>, Vec<_>) =
         opened.partition(|(_, opened)| matches!(opened, Err(OpenError::Unmade { .. })));
     if found.is_empty() {
-        let nothing = if unfinished.is_empty() {
-            "it has neither queue.db nor window.db"
-        } else {
-            "a first start of the gateway failed there, and nothing is stored"
-        };
-        let nothing = io::Error::new(io::ErrorKind::NotFound, nothing);
-        return Err(OpenError::system("looking for databases in", dir)(nothing));
+        let unfinished = unfinished.into_iter().find_map(|(_, opened)| opened.err());
+        return Err(unfinished.unwrap_or_else(|| {
+            let nothing = "it has neither queue.db nor window.db";
+            let nothing = io::Error::new(io::ErrorKind::NotFound, nothing);
+            OpenError::system("looking for databases in", dir)(nothing)
+        }));
     }
     Ok(found)
 }
