@@ -5,6 +5,9 @@
 //! Memory decides, whatever happens here. One process writes: during an upgrade, the one that has the
 //! window.
 
+mod gathering;
+mod late;
+
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -13,13 +16,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::time::timeout;
 
+use self::gathering::Gathering;
 use super::snapshot::Snapshot;
 use crate::clock::{Now, UnixMillis};
 use crate::replay::Window;
 use crate::replay::journal::{Journal, Told, Written};
 use crate::replay::passing::Change;
 use crate::store::sqlite::{Errors, MetaKey, QueueDb, WindowDb};
-use crate::store::{Pending, QueueStore as _, StoreError, WindowStore as _};
+use crate::store::{QueueStore as _, StoreError, WindowStore};
 use crate::verify::claim::Fingerprint;
 
 /// The pause between two errors that say that only memory knows the window.
@@ -40,7 +44,10 @@ pub(crate) struct WindowJournal {
     queued: ArcSwap<HashSet<Fingerprint>>,
     /// The routes of which that was ever so: some of their claims may be there still.
     stored: ArcSwap<HashSet<Fingerprint>>,
-    late: Arc<Late>,
+    /// What is on its way to `window`.
+    gathering: Arc<Gathering>,
+    /// The longest wait for `queue`.
+    timeout: Duration,
     /// Whether something was not written, so that the whole window must be.
     missed: AtomicBool,
     /// Whether another process has the window.
@@ -81,82 +88,22 @@ impl Gap {
     }
 }
 
-/// Answers of the store that did not come in time.
-#[derive(Debug)]
-struct Late {
-    timeout: Duration,
-    is_any: AtomicBool,
-    // A plain lock: it is taken while answers are late.
-    answers: Mutex<Vec<Pending<()>>>,
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Late {
-    /// Waits for an answer, as long as a request may wait.
-    async fn wait(&self, mut pending: Pending<()>) {
-        if self.is_any.load(Ordering::Relaxed) {
-            // This one comes after those that are late.
-            return;
-        }
-        if timeout(self.timeout, &mut pending).await.is_err() {
-            if !self.is_any.swap(true, Ordering::Relaxed) {
-                log::error!(
-                    "state: window.db does not answer within {:?}; it counts as not writable until it does",
-                    self.timeout
-                );
-            }
-            lock(&self.answers).push(pending);
-        }
-    }
-
-    /// Looks for answers that have come.
-    fn look(&self) {
-        // An error is told by the writer, and so is its end.
-        if self.last_came() == Some(true) {
-            log::info!("state: window.db answers again");
-        }
-    }
-
-    /// Whether the last of the late answers has come by now, and says that something was written.
-    /// `None`: it has not come, or none was late.
-    fn last_came(&self) -> Option<bool> {
-        if !self.is_any.load(Ordering::Relaxed) {
-            return None;
-        }
-        let mut answers = lock(&self.answers);
-        let mut is_written = false;
-        answers.retain_mut(|pending| match pending.try_recv() {
-            Ok(None) => true,
-            answered => {
-                is_written = matches!(answered, Ok(Some(Ok(()))));
-                false
-            }
-        });
-        if !answers.is_empty() {
-            return None;
-        }
-        self.is_any.store(false, Ordering::Relaxed);
-        Some(is_written)
-    }
 }
 
 impl WindowJournal {
     /// A journal in `window`. Claims of routes that store their deliveries go to `queue`. A request
     /// waits at most `timeout` for either.
     pub(crate) fn new(window: Arc<WindowDb>, queue: Arc<QueueDb>, timeout: Duration) -> Self {
+        let store: Arc<dyn WindowStore> = Arc::<WindowDb>::clone(&window);
         Self {
             queue,
             window,
             queued: ArcSwap::default(),
             stored: ArcSwap::default(),
-            late: Arc::new(Late {
-                timeout,
-                is_any: AtomicBool::new(false),
-                answers: Mutex::default(),
-            }),
+            gathering: Arc::new(Gathering::new(store, timeout)),
+            timeout,
             missed: AtomicBool::new(false),
             has_passed: AtomicBool::new(false),
             is_stirred: AtomicBool::new(false),
@@ -223,7 +170,7 @@ impl WindowJournal {
     pub(crate) fn is_writable(&self) -> bool {
         // The process that has the window writes it.
         self.has_passed.load(Ordering::Acquire)
-            || (!self.late.is_any.load(Ordering::Relaxed) && !self.window.is_failing())
+            || (!self.gathering.late.is_any() && !self.window.is_failing())
     }
 
     /// The errors of the file since the start.
@@ -237,7 +184,7 @@ impl WindowJournal {
         if self.has_passed.load(Ordering::Acquire) {
             return;
         }
-        self.late.look();
+        self.gathering.late.look();
         if self.is_writable() {
             if self.missed.swap(false, Ordering::AcqRel) || self.window.stats().is_behind {
                 self.write_all(all);
@@ -262,11 +209,17 @@ impl WindowJournal {
         let memory = all.here();
         for shard in 0..memory.shards() {
             memory.write_down_again(shard);
-            if self.window.flush().is_err() {
+            if self.flush().is_err() {
                 return self.has_missed();
             }
         }
         log::info!("state: window.db has the whole replay window again");
+    }
+
+    /// Returns when all that was told before is written.
+    fn flush(&self) -> Result<(), StoreError> {
+        self.gathering.hand_over();
+        self.window.flush()
     }
 
     /// Keeps the time behind all that was told before. What a loss of power takes from the file was told
@@ -296,6 +249,7 @@ impl WindowJournal {
     /// the file does not answer.
     pub(crate) fn pass(&self) -> Option<bool> {
         self.has_passed.store(true, Ordering::Release);
+        self.gathering.hand_over();
         let (tell, told) = mpsc::channel();
         let window = Arc::clone(&self.window);
         // On a thread: a file that cannot be written must not hold up the upgrade.
@@ -315,12 +269,14 @@ impl WindowJournal {
 
     /// Gives up what could not be written, for the process that has taken over. Does not wait.
     pub(crate) fn drop_file(&self) {
+        self.gathering.hand_over();
         let window = Arc::clone(&self.window);
         let _ = std::thread::Builder::new().spawn(move || window.leave());
     }
 
     /// Writes what was told before, and closes the file.
     pub(crate) fn close(&self, now: Now) {
+        self.gathering.hand_over();
         if self.has_passed.load(Ordering::Acquire) {
             return self.window.leave();
         }
@@ -352,16 +308,16 @@ impl Journal for WindowJournal {
             }
         }
         let of_queue = (!queued.is_empty()).then(|| self.queue.change_claims(queued));
-        let of_window = (!relayed.is_empty()).then(|| self.window.append(relayed));
-        let late = Arc::clone(&self.late);
+        let of_window = (!relayed.is_empty()).then(|| self.gathering.append(relayed));
+        let Some(pending) = of_queue else {
+            return of_window.unwrap_or_else(|| Box::pin(std::future::ready(())));
+        };
+        let wait = self.timeout;
         Box::pin(async move {
-            if let Some(pending) = of_window {
-                late.wait(pending).await;
+            if let Some(written) = of_window {
+                written.await;
             }
-            if let Some(pending) = of_queue {
-                let _: Result<Result<Result<(), StoreError>, _>, _> =
-                    timeout(late.timeout, pending).await;
-            }
+            let _: Result<Result<Result<(), StoreError>, _>, _> = timeout(wait, pending).await;
         })
     }
 
@@ -370,47 +326,6 @@ impl Journal for WindowJournal {
         if self.queued.load().contains(&route) {
             return Box::pin(std::future::ready(()));
         }
-        let pending = self.window.append(Vec::new());
-        let late = Arc::clone(&self.late);
-        Box::pin(async move { late.wait(pending).await })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use futures_channel::oneshot;
-
-    use super::*;
-
-    #[test]
-    fn a_late_answer_that_is_an_error_is_no_sign_that_the_file_can_be_written() {
-        let unavailable = || Err(StoreError::Unavailable("an error of the disk".into()));
-        for (answers, expected) in [
-            (vec![Ok(()), Ok(())], Some(true)),
-            (vec![unavailable(), Ok(())], Some(true)),
-            (vec![Ok(()), unavailable()], Some(false)),
-        ] {
-            let (senders, pending): (Vec<_>, Vec<_>) =
-                answers.iter().map(|_| oneshot::channel()).unzip();
-            let late = Late {
-                timeout: Duration::from_secs(2),
-                is_any: AtomicBool::new(true),
-                answers: Mutex::new(pending),
-            };
-            assert_eq!(late.last_came(), None);
-            for (sender, answer) in senders.into_iter().zip(answers) {
-                sender.send(answer).unwrap();
-            }
-            assert_eq!(late.last_came(), expected);
-            assert_eq!(late.last_came(), None, "it is told once");
-        }
-        let (sender, pending) = oneshot::channel();
-        let late = Late {
-            timeout: Duration::from_secs(2),
-            is_any: AtomicBool::new(true),
-            answers: Mutex::new(vec![pending]),
-        };
-        drop(sender);
-        assert_eq!(late.last_came(), Some(false), "the writer has ended");
+        self.gathering.append(Vec::new())
     }
 }
