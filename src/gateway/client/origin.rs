@@ -199,12 +199,17 @@ impl RequestIds {
 
     /// The next id, 32 lower-case hex digits.
     pub(crate) fn next(&self) -> RequestId<'static> {
-        let mut hasher = SipHasher24::new_with_key(&self.key);
-        hasher.write_u64(self.count.fetch_add(1, Ordering::Relaxed));
         let mut digits = [0; 32];
         // 16 bytes are 32 digits, so this cannot fail.
-        let _ = hex::encode_to_slice(hasher.finish128().as_bytes(), &mut digits);
+        let _ = hex::encode_to_slice(self.bytes(), &mut digits);
         RequestId::Made(digits)
+    }
+
+    /// The bytes of the next id. To whoever does not know the key they are random.
+    pub(crate) fn bytes(&self) -> [u8; 16] {
+        let mut hasher = SipHasher24::new_with_key(&self.key);
+        hasher.write_u64(self.count.fetch_add(1, Ordering::Relaxed));
+        hasher.finish128().as_bytes()
     }
 }
 

@@ -17,7 +17,7 @@ use crate::gateway::running::snapshot::RouteState;
 use crate::queue::DeliveryId;
 use crate::replay::passing::Change;
 use crate::telemetry::{Outcome, Queued};
-use crate::verdict::{Code, Refusal};
+use crate::verdict::Refusal;
 use crate::verify::claim::EventKey;
 use crate::wire::head::Framing;
 
@@ -95,8 +95,7 @@ impl<'x> Exchange<'x> {
             claim: (claim, Change::Done(arrival, at)),
         };
         let clock = &self.running.clock;
-        let mut random = [0; 10];
-        getrandom::fill(&mut random).map_err(|_| Refusal::from(Code::InternalError))?;
+        let [_, _, _, _, _, _, random @ ..] = self.running.request_ids.bytes();
         let id = DeliveryId::new(clock.now().wall, random);
         self.judged();
         backlog.accept(delivery, id, clock).await?;

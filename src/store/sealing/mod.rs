@@ -247,24 +247,31 @@ impl std::fmt::Debug for Sealing {
 }
 
 impl Sealing {
-    /// Begins to write a content: encrypted with the first of `keys`, where there is one. `salt` is
-    /// random, and was never used before.
-    pub fn begin(owner: Owner, keys: &Keyring, salt: [u8; SALT]) -> Self {
-        let cipher = keys
-            .first()
-            .and_then(|key| Some((key, Cipher::new(&owner, keys, key, &salt)?)));
-        Self(match cipher {
-            Some((key, cipher)) => Write::Encrypted {
-                cipher: Box::new(cipher),
-                key,
-                salt,
-            },
-            None => Write::Plain {
-                head: 0,
-                body: Box::new(owner.checksum()),
-                owner,
-            },
-        })
+    /// Begins to write a content: encrypted with the first of `keys`, where there is one. Then it
+    /// needs a `salt`, which must be random.
+    ///
+    /// # Errors
+    /// That of `salt`.
+    pub fn begin<E>(
+        owner: Owner,
+        keys: &Keyring,
+        salt: impl FnOnce() -> Result<[u8; SALT], E>,
+    ) -> Result<Self, E> {
+        if let Some(key) = keys.first() {
+            let salt = salt()?;
+            if let Some(cipher) = Cipher::new(&owner, keys, key, &salt) {
+                return Ok(Self(Write::Encrypted {
+                    cipher: Box::new(cipher),
+                    key,
+                    salt,
+                }));
+            }
+        }
+        Ok(Self(Write::Plain {
+            head: 0,
+            body: Box::new(owner.checksum()),
+            owner,
+        }))
     }
 
     /// The bytes that are stored for a part. `room` is overwritten where they are not `bytes`

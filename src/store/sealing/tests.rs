@@ -1,5 +1,7 @@
 //! What is stored reads back for its own delivery alone, and in the form that is written down here.
 
+use std::convert::Infallible;
+
 use super::*;
 use crate::key::secret::SecretText;
 
@@ -49,8 +51,12 @@ fn in_pieces() -> Vec<(Part, &'static str)> {
     ]
 }
 
+fn begun(owner: Owner, keys: &Keyring, salt: [u8; SALT]) -> Sealing {
+    Sealing::begin(owner, keys, || Ok::<_, Infallible>(salt)).unwrap()
+}
+
 fn stored(owner: Owner, keys: &Keyring, parts: &[(Part, &str)]) -> Stored {
-    let mut sealing = Sealing::begin(owner, keys, salt());
+    let mut sealing = begun(owner, keys, salt());
     let mut room = b"of the part before".to_vec();
     let parts = parts
         .iter()
@@ -276,7 +282,7 @@ fn any_key_of_the_list_reads_and_the_first_one_writes() {
 #[test]
 fn a_delivery_has_a_key_of_its_own() {
     let parts = |salt| {
-        let mut sealing = Sealing::begin(OWNER, &keys(0), salt);
+        let mut sealing = begun(OWNER, &keys(0), salt);
         let mut room = Vec::new();
         sealing
             .part(Part::Head, b"head", &mut room)
@@ -292,4 +298,11 @@ fn where_everything_is_encrypted_what_is_not_is_refused() {
     assert!(opened(OWNER, &keys(0), &plain).is_ok());
     let strict = keys(0).refusing_plain(true);
     assert_eq!(opened(OWNER, &strict, &plain), Err(Unreadable::Plain));
+}
+
+#[test]
+fn without_random_numbers_nothing_is_encrypted_and_nothing_is_written_plain_instead() {
+    let without = |keys: &Keyring| Sealing::begin(OWNER, keys, || Err("none"));
+    assert!(matches!(without(&keys(0)), Err("none")));
+    assert!(without(&Keyring::default()).is_ok());
 }

@@ -16,10 +16,10 @@ use rusqlite::{Connection, params};
 
 use super::contents::{Contents, Fault};
 use super::rows::{PIECE, piece_number};
-use super::sealed;
+use super::{salt, sealed};
 use crate::queue::Number;
 use crate::store::Content;
-use crate::store::sealing::{KeyId, Keyring, Owner, Part, SALT, Seal, Sealing};
+use crate::store::sealing::{KeyId, Keyring, Owner, Part, Seal, Sealing};
 use crate::store::sqlite::checkpoint::{PASSIVE, TRUNCATE};
 use crate::store::sqlite::database::Opened;
 use crate::store::sqlite::file::in_transaction;
@@ -269,15 +269,8 @@ fn encrypt(
             return Ok(false);
         }
     };
-    let mut salt = [0; SALT];
-    getrandom::fill(&mut salt)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-    let seal = write(
-        connection,
-        owner,
-        &content,
-        Sealing::begin(owner, keys, salt),
-    )?;
+    let sealing = Sealing::begin(owner, keys, salt)?;
+    let seal = write(connection, owner, &content, sealing)?;
     connection.execute(
         "update delivery set seal = ?2 where number = ?1",
         params![integer(number.0), seal.to_bytes()],

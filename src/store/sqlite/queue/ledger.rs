@@ -11,11 +11,11 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::attempts;
 use super::rows::{PIECE, PLACES, mark, piece_number, state_number};
-use super::sealed;
 use super::statements::Statements;
+use super::{salt, sealed};
 use crate::queue::{Attempt, Change, Number, State};
 use crate::replay::passing;
-use crate::store::sealing::{Keyring, Owner, Part, SALT, Sealing};
+use crate::store::sealing::{Keyring, Owner, Part, Sealing};
 use crate::store::sqlite::integer;
 use crate::store::sqlite::journal::Journal;
 use crate::store::sqlite::meta::{self, MetaKey};
@@ -56,20 +56,17 @@ pub(super) struct Accepting {
     number: Option<Number>,
     /// The pieces of its body that were written.
     pieces: u64,
-    /// A random value that no other delivery has.
-    salt: [u8; SALT],
     /// The form in which it is written, once a part of it was.
     sealing: Option<Sealing>,
     answer: Answer<Number>,
 }
 
 impl Accepting {
-    pub(super) fn new(delivery: Accepted, salt: [u8; SALT], answer: Answer<Number>) -> Self {
+    pub(super) fn new(delivery: Accepted, answer: Answer<Number>) -> Self {
         Self {
             delivery,
             number: None,
             pieces: 0,
-            salt,
             sealing: None,
             answer,
         }
@@ -182,18 +179,21 @@ impl Queue {
         };
         let delivery = &accepting.delivery;
         let bytes = (delivery.head.len() as u64).saturating_add(delivery.body.len() as u64);
-        let mut sealing = accepting.sealing.take().unwrap_or_else(|| {
-            let owner = Owner {
-                number,
-                id: delivery.id,
-                route: delivery.route,
-                received: delivery.id.received(),
-                bytes,
-                account: delivery.account,
-                order: delivery.order,
-            };
-            Sealing::begin(owner, &self.keys.load(), accepting.salt)
-        });
+        let mut sealing = match accepting.sealing.take() {
+            Some(sealing) => sealing,
+            None => {
+                let owner = Owner {
+                    number,
+                    id: delivery.id,
+                    route: delivery.route,
+                    received: delivery.id.received(),
+                    bytes,
+                    account: delivery.account,
+                    order: delivery.order,
+                };
+                Sealing::begin(owner, &self.keys.load(), salt)?
+            }
+        };
         let is_large = delivery.body.len() > PIECE;
         let [first, second] = &mut self.rooms;
         if is_large {

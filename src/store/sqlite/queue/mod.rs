@@ -240,13 +240,7 @@ impl Drop for QueueDb {
 impl QueueStore for QueueDb {
     fn accept(&self, delivery: Accepted) -> Pending<Number> {
         let (answer, pending) = oneshot::channel();
-        let mut salt = [0; SALT];
-        if getrandom::fill(&mut salt).is_err() {
-            let why = "the system gives no random numbers";
-            let _ = answer.send(Err(StoreError::Unavailable(why.into())));
-            return pending;
-        }
-        let accepting = Box::new(Accepting::new(delivery, salt, answer));
+        let accepting = Box::new(Accepting::new(delivery, answer));
         self.record(Record::Accept(accepting));
         pending
     }
@@ -335,6 +329,14 @@ fn read(
         let _ = answer.send(found.map_err(StoreError::from));
     }
     Ok(())
+}
+
+/// A random value for a delivery that is encrypted.
+fn salt() -> rusqlite::Result<[u8; SALT]> {
+    let mut salt = [0; SALT];
+    getrandom::fill(&mut salt)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    Ok(salt)
 }
 
 /// The bytes that are stored for a part of a content.
