@@ -92,6 +92,47 @@ fn what_fails_is_tried_again_with_the_same_id_until_the_app_takes_it() {
     }
 }
 
+/// How often the thread of the gateway with this name went to sleep.
+fn sleeps(gateway: &Gateway, thread: &str) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", gateway.pid())).expect("it runs");
+    let statuses =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("status")).ok());
+    let name = format!("Name:\t{thread}\n");
+    let mut own = statuses.filter(|status| status.starts_with(&name));
+    let own = own.next().expect("a thread of this name");
+    let count = own
+        .lines()
+        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    let count = count.and_then(|count| count.trim().parse().ok());
+    count.expect("a count")
+}
+
+#[test]
+fn what_is_tried_as_soon_as_it_is_stored_is_not_read_from_the_disk() {
+    const MANY: usize = 20;
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&config(&upstream));
+    let reads = || sleeps(&gateway, "queue.db-read");
+    let before = reads();
+    for place in 0..MANY {
+        let delivery = Delivery::fresh();
+        gateway.ask(delivery.bytes()).expect_status(200);
+        let arrived = upstream.wait_for(place + 1);
+        arrived[place].expect_body(delivery.body());
+    }
+    // On a machine that does nothing for a second some are forgotten, and read.
+    assert!(reads() < before + MANY as u64 / 2);
+
+    let before = reads();
+    upstream.next(Behaviour::status(503));
+    let delivery = Delivery::fresh();
+    gateway.ask(delivery.bytes()).expect_status(200);
+    for arrived in &upstream.wait_for(MANY + 2)[MANY..] {
+        arrived.expect_body(delivery.body());
+    }
+    assert!(reads() > before, "a further attempt reads it");
+}
+
 #[test]
 fn what_was_acknowledged_survives_kill_9_and_what_was_delivered_does_not_come_again() {
     let upstream = Upstream::start();

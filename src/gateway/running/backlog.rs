@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::body_rooms::{BodyRoom, BodyRooms};
+use super::fresh::{self, Fresh};
 use super::paused::pause_as_stored;
 use super::queue_of_route::settings;
 use crate::clock::{Clock, Now, UnixMillis};
@@ -55,6 +56,8 @@ pub(crate) struct Backlog {
     pub(super) timeout: Duration,
     /// The room for bodies that are read for an attempt.
     rooms: Arc<BodyRooms>,
+    /// The contents that need not be read.
+    fresh: Fresh,
     /// The bytes of the file system that stay free by the configuration.
     pub(super) keep_free: u64,
     /// What the file system had for deliveries when it was looked at last, without what was stored
@@ -149,6 +152,7 @@ impl Backlog {
             time_kept: AtomicU64::new(0),
             is_failing: AtomicBool::new(false),
             rooms: BodyRooms::new(bodies),
+            fresh: Fresh::default(),
             under_way: AtomicUsize::new(0),
         };
         // Before the first delivery is taken.
@@ -249,6 +253,7 @@ impl Backlog {
         } = proved;
         let bytes = (head.len() + body.len()) as u64;
         let room = self.take_room(route, bytes, begun)?;
+        let content = fresh::copied(&head, &body);
         let pending = self.store.accept(Accepted {
             id,
             route,
@@ -278,6 +283,9 @@ impl Backlog {
                 log::error!("a claim could not be settled: {error}; its event may be taken again");
             }
             if let Some(number) = number {
+                if let Some(content) = content {
+                    backlog.fresh.keep(number, content, now.mono);
+                }
                 let progress = Progress {
                     state: State::Waiting,
                     attempts: 0,
@@ -373,6 +381,7 @@ impl Backlog {
 
     /// Looks at the store and at what waits for long, and keeps the time.
     pub(crate) fn look_after(&self, now: Now) {
+        self.fresh.forget_old(now.mono);
         self.look_at_store(now);
         self.report_overdue(now);
         // Each writing is a sync of the disk.
@@ -394,6 +403,9 @@ impl Backlog {
     /// # Errors
     /// [`StoreError`]; the store did not answer in time.
     pub(crate) async fn read(&self, lease: &Lease) -> Result<Option<Content>, StoreError> {
+        if let Some(content) = self.fresh.take(lease.number) {
+            return Ok(Some(content));
+        }
         match timeout(self.timeout, self.store.read(lease.number)).await {
             Ok(Ok(read)) => read,
             Ok(Err(_)) | Err(_) => Err(StoreError::Unavailable("no answer in time".into())),

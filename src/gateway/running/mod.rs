@@ -12,6 +12,7 @@ mod backlog_room;
 pub(crate) mod backlog_seen;
 pub(crate) mod body_rooms;
 pub(crate) mod ending;
+mod fresh;
 mod ignored;
 pub(crate) mod journal;
 pub(crate) mod learning;
