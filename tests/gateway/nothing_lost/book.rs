@@ -254,9 +254,8 @@ pub(super) fn id_of(request: &Recorded) -> u128 {
     u128::from_str_radix(&text, 16).expect("an id is hexadecimal")
 }
 
-/// The ids of the deliveries in the store of a gateway that has ended, from a copy: who opens the files themselves
-/// tidies them up.
-pub(super) fn ids_in(state: &Path) -> HashSet<u128> {
+/// A copy of a store, with its folder: who opens the files themselves tidies them up.
+fn copied(state: &Path) -> (tempfile::TempDir, rusqlite::Connection) {
     let copy = tempfile::tempdir().expect("a folder");
     for name in ["queue.db", "queue.db-wal"] {
         let from = state.join(name);
@@ -265,6 +264,21 @@ pub(super) fn ids_in(state: &Path) -> HashSet<u128> {
         }
     }
     let database = rusqlite::Connection::open(copy.path().join("queue.db")).expect("a database");
+    (copy, database)
+}
+
+/// Whether pieces of large bodies are in a store.
+pub(super) fn has_pieces(state: &Path) -> bool {
+    let (_copy, database) = copied(state);
+    let has_some = "select exists (select 1 from piece)";
+    let found = database.query_row(has_some, (), |row| row.get(0));
+    // Copied while it is written, it may be anything.
+    found.unwrap_or(false)
+}
+
+/// The ids of the deliveries in the store of a gateway that has ended.
+pub(super) fn ids_in(state: &Path) -> HashSet<u128> {
+    let (_copy, database) = copied(state);
     let mut select = database
         .prepare("select id from delivery")
         .expect("the table of deliveries");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::book::ids_in;
+use super::book::{has_pieces, ids_in};
 use super::config_in;
 use crate::support::answer::Answer;
 use crate::support::behaviour::Behaviour;
@@ -234,4 +234,29 @@ fn qu_07_a_delivery_that_the_disk_does_not_give_is_held_and_goes_out_once_it_doe
     assert_eq!(arrived[1].body, delivery.body());
     gateway.ask(Delivery::fresh()).expect_status(200);
     upstream.wait_for(3);
+}
+
+/// Its pieces have no delivery until all of them are written, and the new process took them for rests of a crash.
+#[test]
+fn qu_24_a_body_that_the_old_process_still_writes_is_whole_after_an_upgrade() {
+    let upstream = Upstream::start();
+    let config = config_in(&upstream, "state", "", "timeout = \"30s\"");
+    let mut old = Gateway::start(&config);
+    // Between two pieces the new process finds the file without a lock.
+    let Some(_slow) = Held::every(&old, "fcntl", "delay_enter=150000") else {
+        return;
+    };
+    let delivery = Delivery::of(event_of(4_000_000));
+    let mut client = Client::connect(old.addr());
+    client.send(delivery.bytes());
+    let state = old.folder().join("state");
+    assert!(eventually(LATE, || has_pieces(&state)));
+    let new = old.successor(&config);
+    client.answer_within(LATE).expect_status(200);
+    drop(client);
+    old.wait_exit(LATE).expect("its end");
+    let arrived = upstream.wait_for(1);
+    arrived[0].expect_body(delivery.body());
+    new.ask(delivery.bytes())
+        .expect_refusal(409, "replayed_event");
 }

@@ -116,11 +116,23 @@ struct Open {
     is_swept: bool,
 }
 
+/// The pieces of bodies that were not written as a whole.
+fn orphans(connection: &Connection) -> rusqlite::Result<VecDeque<i64>> {
+    let mut orphans = connection.prepare(&format!(
+        "select number from piece where number >> {PLACES} not in (select number from content)"
+    ))?;
+    orphans.query_map((), |row| row.get(0))?.collect()
+}
+
 impl Queue {
+    /// What is in the database. `is_shared`: another process still writes, and the pieces of a body of
+    /// which it has not written all belong to no delivery yet. Those of one that ended before it had
+    /// are taken out by the next start that has the database for itself.
     pub(super) fn open(
         connection: &Connection,
         shared: Arc<Shared>,
         keys: Arc<ArcSwap<Keyring>>,
+        is_shared: bool,
     ) -> rusqlite::Result<Self> {
         let counted = "select count(*), coalesce(sum(bytes), 0) from delivery";
         let (count, bytes): (u64, u64) =
@@ -131,12 +143,11 @@ impl Queue {
         let last: Option<u64> =
             connection.query_row("select max(number) from delivery", (), |row| row.get(0))?;
         let next = set_aside.max(last.map_or(1, |last| last.saturating_add(1)));
-        let mut orphans = connection.prepare(&format!(
-            "select number from piece where number >> {PLACES} not in (select number from content)"
-        ))?;
-        let leftovers = orphans
-            .query_map((), |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
+        let leftovers = if is_shared {
+            VecDeque::new()
+        } else {
+            orphans(connection)?
+        };
         Ok(Self {
             journal: Journal::open(connection, &shared)?,
             shared,

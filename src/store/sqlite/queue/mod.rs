@@ -82,7 +82,7 @@ impl QueueDb {
 
     /// The same with keys, the first of which encrypts what is stored. Where they are new, everything
     /// that was stored before is encrypted first, which takes its time. `is_shared`: another process
-    /// still writes, so that has to wait for the next start.
+    /// still writes, so that has to wait for the next start, and so has what was left unfinished.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -97,7 +97,7 @@ impl QueueDb {
         let own = Arc::clone(&keys);
         let ledger = |opened: Opened<'_>, shared| {
             encrypting::begin(opened, &own, is_shared)?;
-            Queue::open(opened.connection, shared, own)
+            Queue::open(opened.connection, shared, own, is_shared)
         };
         let database = Database::open(&KIND, dir, clock, observer, ledger)?;
         let reader = KIND.connect(dir, true)?;
