@@ -186,10 +186,19 @@ pub enum Unreadable {
     NoKey(KeyId),
 }
 
-/// A part has more bytes than can be encrypted at once: 64 GiB.
+/// The reason why a content is not encrypted. It is not written then: never in the clear instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the part is too large to be encrypted")]
-pub struct TooLarge;
+pub enum NotEncrypted {
+    /// There is no random salt.
+    #[error("the system gives no random numbers")]
+    NoSalt,
+    /// The primitives refuse a key of their own length, which does not happen.
+    #[error("the key is refused")]
+    Key,
+    /// A part has more bytes than can be encrypted at once: 64 GiB.
+    #[error("the part is too large to be encrypted")]
+    TooLarge,
+}
 
 /// The key of one delivery, with the first bytes of what is authenticated with each part.
 struct Cipher {
@@ -251,26 +260,25 @@ impl Sealing {
     /// needs a `salt`, which must be random.
     ///
     /// # Errors
-    /// That of `salt`.
-    pub fn begin<E>(
+    /// [`NotEncrypted`].
+    pub fn begin(
         owner: Owner,
         keys: &Keyring,
-        salt: impl FnOnce() -> Result<[u8; SALT], E>,
-    ) -> Result<Self, E> {
-        if let Some(key) = keys.first() {
-            let salt = salt()?;
-            if let Some(cipher) = Cipher::new(&owner, keys, key, &salt) {
-                return Ok(Self(Write::Encrypted {
-                    cipher: Box::new(cipher),
-                    key,
-                    salt,
-                }));
-            }
-        }
-        Ok(Self(Write::Plain {
-            head: 0,
-            body: Box::new(owner.checksum()),
-            owner,
+        salt: impl FnOnce() -> Option<[u8; SALT]>,
+    ) -> Result<Self, NotEncrypted> {
+        let Some(key) = keys.first() else {
+            return Ok(Self(Write::Plain {
+                head: 0,
+                body: Box::new(owner.checksum()),
+                owner,
+            }));
+        };
+        let salt = salt().ok_or(NotEncrypted::NoSalt)?;
+        let cipher = Cipher::new(&owner, keys, key, &salt).ok_or(NotEncrypted::Key)?;
+        Ok(Self(Write::Encrypted {
+            cipher: Box::new(cipher),
+            key,
+            salt,
         }))
     }
 
@@ -278,13 +286,13 @@ impl Sealing {
     /// themselves.
     ///
     /// # Errors
-    /// [`TooLarge`].
+    /// [`NotEncrypted::TooLarge`].
     pub fn part<'b>(
         &mut self,
         part: Part,
         bytes: &'b [u8],
         room: &'b mut Vec<u8>,
-    ) -> Result<&'b [u8], TooLarge> {
+    ) -> Result<&'b [u8], NotEncrypted> {
         match &mut self.0 {
             Write::Plain { owner, head, body } => {
                 match part {
@@ -304,7 +312,7 @@ impl Sealing {
                 let sealed = cipher
                     .key
                     .seal_in_place_append_tag(part.nonce(), known, room);
-                sealed.map_err(|_| TooLarge)?;
+                sealed.map_err(|_| NotEncrypted::TooLarge)?;
                 Ok(room)
             }
         }

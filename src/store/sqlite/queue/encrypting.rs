@@ -16,7 +16,7 @@ use rusqlite::{Connection, params};
 
 use super::contents::{Contents, Fault};
 use super::rows::{PIECE, piece_number};
-use super::{salt, sealed};
+use super::{begun, sealed};
 use crate::queue::Number;
 use crate::store::Content;
 use crate::store::sealing::{KeyId, Keyring, Owner, Part, Seal, Sealing};
@@ -269,7 +269,7 @@ fn encrypt(
             return Ok(false);
         }
     };
-    let sealing = Sealing::begin(owner, keys, salt)?;
+    let sealing = begun(owner, keys)?;
     let seal = write(connection, owner, &content, sealing)?;
     connection.execute(
         "update delivery set seal = ?2 where number = ?1",

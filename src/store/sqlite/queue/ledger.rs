@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::attempts;
 use super::rows::{PIECE, PLACES, mark, piece_number, state_number};
 use super::statements::Statements;
-use super::{salt, sealed};
+use super::{begun, sealed};
 use crate::queue::{Attempt, Change, Number, State};
 use crate::replay::passing;
 use crate::store::sealing::{Keyring, Owner, Part, Sealing};
@@ -202,7 +202,7 @@ impl Queue {
                     account: delivery.account,
                     order: delivery.order,
                 };
-                Sealing::begin(owner, &self.keys.load(), salt)?
+                begun(owner, &self.keys.load())?
             }
         };
         let is_large = delivery.body.len() > PIECE;

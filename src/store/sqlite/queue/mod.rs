@@ -26,7 +26,7 @@ use super::{failure, in_words, journal};
 use crate::clock::Clock;
 use crate::queue::{Attempt, AttemptEnd, Change, Delivery, Number, Progress, RouteNumber};
 use crate::replay::passing;
-use crate::store::sealing::{Keyring, Part, SALT, Sealing};
+use crate::store::sealing::{Keyring, NotEncrypted, Owner, Part, SALT, Sealing};
 use crate::store::{Accepted, Content, Pending, QueueStore, Route, StoreError};
 pub(super) use contents::Contents;
 use contents::Fault;
@@ -331,12 +331,13 @@ fn read(
     Ok(())
 }
 
-/// A random value for a delivery that is encrypted.
-fn salt() -> rusqlite::Result<[u8; SALT]> {
-    let mut salt = [0; SALT];
-    getrandom::fill(&mut salt)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-    Ok(salt)
+/// Begins to write a content in the form that `keys` ask for.
+fn begun(owner: Owner, keys: &Keyring) -> rusqlite::Result<Sealing> {
+    let salt = || {
+        let mut salt = [0; SALT];
+        getrandom::fill(&mut salt).ok().map(|()| salt)
+    };
+    Sealing::begin(owner, keys, salt).map_err(not_encrypted)
 }
 
 /// The bytes that are stored for a part of a content.
@@ -346,8 +347,11 @@ fn sealed<'b>(
     bytes: &'b [u8],
     room: &'b mut Vec<u8>,
 ) -> rusqlite::Result<&'b [u8]> {
-    let sealed = sealing.part(part, bytes, room);
-    sealed.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+    sealing.part(part, bytes, room).map_err(not_encrypted)
+}
+
+fn not_encrypted(why: NotEncrypted) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(why.into())
 }
 
 /// Calls `each` with every delivery, in order.
