@@ -71,13 +71,12 @@ impl Gathering {
     /// longer.
     pub(super) fn append(self: &Arc<Self>, mut changes: Vec<Change>) -> Written {
         let mut open = lock(&self.open);
+        open.changes.append(&mut changes);
         let Some(runtime) = runtime() else {
-            open.changes.append(&mut changes);
             let pending = self.hand_over_all(&mut open);
             let own = Arc::clone(self);
             return Box::pin(async move { own.late.wait(pending).await });
         };
-        open.changes.append(&mut changes);
         if open.changes.len() >= MANY {
             drop(self.hand_over_all(&mut open));
         }
@@ -124,7 +123,8 @@ impl Handing {
         }
     }
 
-    /// Hands the group over, and ends it: the next change begins another one. `None`: that was done before.
+    /// Hands the group over, and ends it: the next change begins another one. `None`: that was done before. If its
+    /// changes were handed over already, an empty record follows them: its answer comes after theirs.
     fn hand_over(&self) -> Option<Pending<()>> {
         let mut open = lock(&self.gathering.open);
         open.end.take_if(|end| Arc::ptr_eq(end, &self.end))?;
