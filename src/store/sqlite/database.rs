@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -11,10 +12,11 @@ use rusqlite::Connection;
 use super::checkpoint::{Checkpoints, TRUNCATE};
 use super::compaction::Compaction;
 use super::faults::Faults;
-use super::file::{Kind, OpenError, in_transaction};
+use super::file::{Kind, OpenError, begun};
 use super::meta::{self, MetaKey};
 use super::room::{Disk, log_of};
 use super::stats::{Observer, Shared, Stats};
+use super::turns::patiently;
 use super::upkeep::Upkeep;
 use super::writer::{self, Job, Ledger, Means};
 use super::{CLOSED, failure, in_words};
@@ -161,6 +163,11 @@ impl<R: Send + 'static> Database<R> {
         self.shared.stats(&self.disk)
     }
 
+    /// Says whether another process writes too.
+    pub(super) fn share(&self, is_shared: bool) {
+        self.shared.has_others.store(is_shared, Relaxed);
+    }
+
     /// Reads a fact.
     pub(super) fn meta(&self, key: MetaKey) -> Result<Option<Vec<u8>>, StoreError> {
         meta::read(&self.reader()?, key).map_err(|error| failure(self.kind.name, &error))
@@ -203,7 +210,7 @@ impl<R: Send + 'static> Database<R> {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, wait) = sync_channel(1);
-        let name = self.kind.name;
+        let (name, shared) = (self.kind.name, Arc::clone(&self.shared));
         let task = Box::new(move |connection: Result<&Connection, &StoreError>| {
             let connection = match connection {
                 Ok(connection) => connection,
@@ -212,13 +219,28 @@ impl<R: Send + 'static> Database<R> {
                     return Ok(());
                 }
             };
-            let done = in_transaction(connection, work);
+            let done = patiently(&shared, || begun(connection)).and_then(|transaction| {
+                let done = work(&transaction)?;
+                transaction.commit()?;
+                Ok(done)
+            });
             let (said, result) = match done {
                 Ok(done) => (Ok(done), Ok(())),
                 Err(error) => (Err(failure(name, &error)), Err(error)),
             };
             let _ = answer.send(said);
             result
+        });
+        self.jobs.send(Job::Task(task)).map_err(|_| closed())?;
+        wait.recv().unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Returns when what was asked for before is written.
+    pub(super) fn flush(&self) -> Result<(), StoreError> {
+        let (answer, wait) = sync_channel(1);
+        let task = Box::new(move |connection: Result<&Connection, &StoreError>| {
+            let _ = answer.send(connection.map(drop).map_err(StoreError::clone));
+            Ok(())
         });
         self.jobs.send(Job::Task(task)).map_err(|_| closed())?;
         wait.recv().unwrap_or_else(|_| Err(closed()))

@@ -5,9 +5,10 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::in_words;
 use super::stats::is_full;
@@ -141,8 +142,11 @@ pub enum OpenError {
     },
 }
 
-/// The time for which a writer waits for another program that has the file locked.
-const BUSY: Duration = Duration::from_secs(1);
+/// The pause between two attempts to have the file, which another program has locked.
+const ASK_AGAIN: Duration = Duration::from_millis(1);
+
+/// The attempts after which that is an error: a second.
+const ATTEMPTS: i32 = 1000;
 
 impl Kind {
     fn version(&self) -> i32 {
@@ -217,7 +221,7 @@ impl Kind {
         if steps.is_empty() {
             return Ok(());
         }
-        let transaction = connection.unchecked_transaction()?;
+        let transaction = begun(connection)?;
         for step in steps.iter().copied().flatten() {
             transaction.execute_batch(step)?;
         }
@@ -302,8 +306,13 @@ fn connected(path: &Path, is_reader: bool) -> rusqlite::Result<Connection> {
     } else {
         OpenFlags::SQLITE_OPEN_READ_WRITE
     };
-    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(BUSY)?;
+    let access = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, access)?;
+    // SQLite's own handler asks ten times a second at last, and finds another writer each time.
+    connection.busy_handler(Some(|times| {
+        thread::sleep(ASK_AGAIN);
+        times < ATTEMPTS
+    }))?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // What is in the file may be anything: it is not trusted to call functions, or to have cells of
     // any size.
@@ -320,12 +329,17 @@ fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(application == 0 && tables == 0)
 }
 
-/// Does something in a transaction.
+/// Begins a transaction that writes. One that reads at first fails at once while another process writes.
+pub(super) fn begun(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
+    Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
+}
+
+/// Does something in a transaction that writes.
 pub(super) fn in_transaction<T>(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
-    let transaction = connection.unchecked_transaction()?;
+    let transaction = begun(connection)?;
     let done = work(&transaction)?;
     transaction.commit()?;
     Ok(done)

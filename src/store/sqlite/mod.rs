@@ -16,6 +16,7 @@ mod meta;
 mod queue;
 mod room;
 mod stats;
+mod turns;
 mod upkeep;
 mod window;
 mod writer;

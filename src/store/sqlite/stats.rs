@@ -153,6 +153,8 @@ pub(super) struct Shared {
     /// The number of changes in the journal.
     pub(super) changes: AtomicU64,
     pub(super) is_behind: AtomicBool,
+    /// Whether another gateway writes too: during an upgrade.
+    pub(super) has_others: AtomicBool,
     last_sync: AtomicU64,
     errors: [AtomicU64; ErrorKind::ALL.len()],
     // A lock: it is taken when writing begins or ends to fail, and when somebody looks.
@@ -180,6 +182,7 @@ impl Shared {
             transactions: AtomicU64::new(0),
             changes: AtomicU64::new(0),
             is_behind: AtomicBool::new(false),
+            has_others: AtomicBool::new(false),
             last_sync: AtomicU64::new(0),
             errors: Default::default(),
             failing: Mutex::new(None),

@@ -110,7 +110,7 @@ impl WindowDb {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub fn flush(&self) -> Result<(), StoreError> {
-        self.database.on_writer(|_| Ok(()))
+        self.database.flush()
     }
 
     /// Returns when no loss of power can take what was written before.

@@ -21,6 +21,7 @@ use super::checkpoint::{Checkpoint, Checkpoints, TRUNCATE};
 use super::faults::{Faults, Step};
 use super::room::{Disk, Purpose};
 use super::stats::Shared;
+use super::turns::{is_for_others, make_way, patiently};
 use super::{in_words, said};
 use crate::clock::Clock;
 use crate::store::StoreError;
@@ -324,6 +325,7 @@ impl<L: Ledger> Writer<'_, L> {
         if self.failing.is_none() {
             self.report_recovery();
         }
+        make_way(&self.means.shared);
         Ok(())
     }
 
@@ -332,7 +334,7 @@ impl<L: Ledger> Writer<'_, L> {
     fn transact(&mut self, parts: &mut Vec<usize>) -> rusqlite::Result<()> {
         let faults = &self.means.faults;
         faults.at(Step::Begin)?;
-        self.begin.execute(())?;
+        patiently(&self.means.shared, || self.begin.execute(()))?;
         // A further part of the oldest record of which there are some.
         if let Some(record) = self.partial.pop_front() {
             self.batch.push(record);
@@ -434,7 +436,14 @@ impl<L: Ledger> Writer<'_, L> {
             return self.fail(&error);
         }
         match task(Ok(self.connection)) {
-            Ok(()) => self.report_recovery(),
+            Ok(()) => {
+                self.report_recovery();
+                make_way(&self.means.shared);
+            }
+            // Whoever waits for it knows that it was not done.
+            Err(error) if is_for_others(&self.means.shared, &error) => {
+                self.means.shared.count(&error);
+            }
             Err(error) => self.fail(&error),
         }
         self.note(super::PAGE);

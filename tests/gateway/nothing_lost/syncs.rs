@@ -10,6 +10,7 @@ use super::config_in;
 use crate::support::answer::Answer;
 use crate::support::behaviour::Behaviour;
 use crate::support::client::Client;
+use crate::support::config::Route;
 use crate::support::delivery::{Delivery, event_of};
 use crate::support::gateway::Gateway;
 use crate::support::upstream::Upstream;
@@ -259,4 +260,41 @@ fn qu_24_a_body_that_the_old_process_still_writes_is_whole_after_an_upgrade() {
     arrived[0].expect_body(delivery.body());
     new.ask(delivery.bytes())
         .expect_refusal(409, "replayed_event");
+}
+
+/// The old process has the file for longer than a writer waits for another program, and asks for it again at once: each
+/// piece of the large body is a transaction of its own. The new one writes before it takes over, too: a route of its own
+/// gets a number.
+#[test]
+fn an_upgrade_on_a_slow_disk_refuses_nothing() {
+    let upstream = Upstream::start();
+    let config = config_in(&upstream, "state", "", "timeout = \"30s\"");
+    let mut old = Gateway::start(&config);
+    let Some(_slow) = Held::every(&old, "fdatasync", "delay_enter=1300000") else {
+        return;
+    };
+    let large = Delivery::of(event_of(4_000_000));
+    let mut client = Client::connect(old.addr());
+    client.send(large.bytes());
+    let state = old.folder().join("state");
+    assert!(eventually(LATE, || has_pieces(&state)));
+    let more = Route::itellico(&upstream)
+        .set("name", "\"more\"")
+        .set("path", "\"/more\"")
+        .set("mode", "\"queue\"");
+    let new = old.successor(&config.route(more));
+    let small = Delivery::fresh();
+    new.ask(small.bytes()).expect_status(200);
+    client.answer_within(LATE).expect_status(200);
+    drop(client);
+    old.wait_exit(LATE).expect("its end");
+    upstream.wait_for(2);
+    for delivery in [&large, &small] {
+        let copy = new.ask(delivery.bytes());
+        copy.expect_refusal(409, "replayed_event");
+    }
+    for gateway in [&old, &new] {
+        let failed = "nothing is acknowledged until";
+        assert!(!gateway.says(failed), "{}", gateway.stderr());
+    }
 }

@@ -100,6 +100,7 @@ impl QueueDb {
             Queue::open(opened.connection, shared, own, is_shared)
         };
         let database = Database::open(&KIND, dir, clock, observer, ledger)?;
+        database.share(is_shared);
         let reader = KIND.connect(dir, true)?;
         // What cannot be read is reported by those who ask for all routes.
         let known = rows::routes(&reader).unwrap_or_default().into_iter();
@@ -126,6 +127,11 @@ impl QueueDb {
         let refuses_plain = self.keys.load().refuses_plain();
         self.keys
             .store(Arc::new(keys.refusing_plain(refuses_plain)));
+    }
+
+    /// Says whether another process writes too. While it does, a file that it has for long is no failure.
+    pub fn share(&self, is_shared: bool) {
+        self.database.share(is_shared);
     }
 
     /// How many deliveries are encrypted with which key, or not at all, and whether there is a key for

@@ -212,3 +212,28 @@ fn the_number_of_a_route_that_has_one_is_told_while_nothing_can_be_written() {
     assert_ne!(new, known);
     assert_eq!(queue.route("new", "github"), Ok(new));
 }
+
+#[test]
+fn a_file_that_another_gateway_has_for_long_is_no_failure_during_an_upgrade() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = opened(folder.path());
+    let has_it = || {
+        let other = rusqlite::Connection::open(folder.path().join("queue.db")).unwrap();
+        other.execute_batch("begin immediate").unwrap();
+        other
+    };
+    let waits = || queue.stats().errors.of(ErrorKind::Busy);
+    queue.share(true);
+    let other = has_it();
+    let accepted = queue.accept(delivery(1, 10));
+    until(|| waits() == 2);
+    assert_eq!(queue.stats().failing, None);
+    drop(other);
+    let number = wait(accepted).unwrap();
+    // One that does not let go is another program after all, and nothing waits for it for good.
+    let _other = has_it();
+    let refused = wait(queue.accept(delivery(2, 10)));
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))));
+    assert!(waits() >= 7, "{}", waits());
+    assert_eq!(numbers(&queue), [number.0]);
+}
