@@ -298,3 +298,37 @@ fn an_upgrade_on_a_slow_disk_refuses_nothing() {
         assert!(!gateway.says(failed), "{}", gateway.stderr());
     }
 }
+
+/// The old process waits for two seconds at most for what it asks the new one.
+#[test]
+fn during_an_upgrade_on_a_slow_disk_claims_do_not_wait_for_each_other() {
+    let upstream = Upstream::start();
+    let config = config_in(&upstream, "state", "", "timeout = \"30s\"");
+    let mut old = Gateway::start(&config);
+    let Some(slow) = Held::every(&old, "fdatasync", "delay_enter=4000000") else {
+        return;
+    };
+    let deliveries: Vec<_> = (0..12).map(|_| Delivery::fresh()).collect();
+    let begin = |delivery: &Delivery| {
+        let mut client = Client::connect(old.addr());
+        client.send(delivery.bytes());
+        client
+    };
+    let mut clients: Vec<_> = deliveries.iter().map(begin).collect();
+    let are_claimed = || old.metrics().value("verigate_replay_entries", &[]) >= 12.0;
+    assert!(eventually(LATE, are_claimed));
+    let new = old.successor(&config);
+    let _slow_too = Held::every(&new, "fdatasync", "delay_enter=300000");
+    drop(slow);
+    for client in &mut clients {
+        client.answer_within(LATE).expect_status(200);
+    }
+    drop(clients);
+    old.wait_exit(LATE).expect("its end");
+    let unsettled = "could not be settled";
+    assert!(!old.says(unsettled), "{}", old.stderr());
+    for delivery in &deliveries {
+        let copy = new.ask(delivery.bytes());
+        copy.expect_refusal(409, "replayed_event");
+    }
+}

@@ -24,6 +24,7 @@ mod frames;
 mod messages;
 mod new;
 mod old;
+mod replies;
 mod socket;
 
 use std::io;

@@ -14,11 +14,13 @@ use tokio::time::Instant;
 
 use super::frames::{self, FrameError, Kind, Wait};
 use super::messages::{Go, Handover, Hello, words};
+use super::replies::Replies;
 use super::{ORDER, UpgradeError, socket};
 use crate::clock::{Clock, UnixMillis};
 use crate::gateway::operating::inherited::Inherited;
 use crate::gateway::running::Running;
 use crate::gateway::running::journal::WindowJournal;
+use crate::replay::journal::Written;
 use crate::replay::passing::{Change, Question, Reply};
 use crate::replay::{Claimed, Leases, ReplayWindow as _};
 use crate::verify::claim::FingerprintKey;
@@ -296,13 +298,16 @@ impl Tail {
         self.is_there = Some(Arc::clone(is_there));
         // The window on disk is waited for, and that wait has an end.
         let runtime = Builder::new_current_thread().enable_time().build()?;
+        // A process that asks and takes no reply gets none any more.
+        self.stream.set_write_timeout(Some(WRITE))?;
+        let replies = Replies::on(&self.stream)?;
         let begun = std::thread::Builder::new()
             .name("upgrade-answers".to_owned())
-            .spawn(move || self.serve(&runtime));
+            .spawn(move || self.serve(&runtime, &replies));
         begun.map(drop)
     }
 
-    fn serve(&mut self, runtime: &Runtime) {
+    fn serve(&mut self, runtime: &Runtime, replies: &Replies) {
         let Self {
             stream,
             pid,
@@ -310,8 +315,6 @@ impl Tail {
             leases,
             ..
         } = self;
-        // A process that asks and takes no reply gets none any more.
-        let _ = stream.set_write_timeout(Some(WRITE));
         let why = loop {
             // A process that asks is not stopped, so leases end only while it is silent.
             let mut look = || end_leases(running, leases, *pid);
@@ -323,8 +326,14 @@ impl Tail {
             let Some((number, question)) = Question::from_bytes(&frame.payload) else {
                 break FrameError::Foreign;
             };
-            let reply = reply(running, leases, question, runtime);
-            if let Err(why) = frames::send(stream, Kind::Reply, &reply.to_bytes(number)) {
+            let reply = match reply(running, leases, question, runtime) {
+                Ok(reply) => reply,
+                Err(written) => {
+                    replies.settled(number, written);
+                    continue;
+                }
+            };
+            if let Err(why) = replies.now(number, reply) {
                 break why;
             }
         };
@@ -345,10 +354,15 @@ fn end_leases(running: &Running, leases: &mut Leases, pid: u32) {
     }
 }
 
-/// The answer to a question of another process.
-fn reply(running: &Running, leases: &mut Leases, question: Question, runtime: &Runtime) -> Reply {
+/// The reply to a question of another process; `Err`: that a claim is settled, once this is written.
+fn reply(
+    running: &Running,
+    leases: &mut Leases,
+    question: Question,
+    runtime: &Runtime,
+) -> Result<Reply, Written> {
     let (window, now) = (&running.window, running.clock.now());
-    match question {
+    Ok(match question {
         Question::Claim(arrival) => {
             let claimed = runtime.block_on(window.claim(arrival, now));
             if let Ok(Claimed::Granted(ticket)) = claimed {
@@ -356,15 +370,12 @@ fn reply(running: &Running, leases: &mut Leases, question: Question, runtime: &R
             }
             Reply::Claimed(claimed)
         }
-        Question::Commit(ticket) => {
-            if let Some(written) = leases.commit(ticket, window.here(), now) {
-                runtime.block_on(written);
-            }
-            Reply::Settled
-        }
+        Question::Commit(ticket) => leases
+            .commit(ticket, window.here(), now)
+            .map_or(Ok(Reply::Settled), Err)?,
         Question::Release(ticket) => {
             leases.release(ticket, window.here());
             Reply::Settled
         }
-    }
+    })
 }
