@@ -20,6 +20,8 @@ type Name = (ClaimKey, u64);
 #[derive(Debug)]
 pub struct Leases {
     time: Duration,
+    /// The monotonic time at which the process was heard last.
+    heard: Duration,
     held: HashSet<Name>,
     /// The claims in the order in which their leases end, the settled ones included, each with the
     /// monotonic time of that end.
@@ -33,6 +35,7 @@ impl Leases {
     pub fn new(claims: impl IntoIterator<Item = Name>, time: Duration, now: Now) -> Self {
         let mut leases = Self {
             time,
+            heard: now.mono,
             held: HashSet::new(),
             ends: VecDeque::new(),
             over: HashMap::new(),
@@ -41,6 +44,12 @@ impl Leases {
             leases.begin(name, now);
         }
         leases
+    }
+
+    /// The process was heard, so it is not stopped: no lease ends before it was silent for as long as a lease
+    /// lasts.
+    pub fn hear(&mut self, now: Now) {
+        self.heard = now.mono;
     }
 
     /// A claim was granted to the process.
@@ -54,12 +63,24 @@ impl Leases {
         self.ends.push_back((end, name));
     }
 
-    /// The process says that a claim is done. Nothing happens if the claim is none of its own, or
-    /// settled already. What is to be written of it is the answer.
-    pub fn commit(&mut self, ticket: Ticket, window: &MemoryWindow, now: Now) -> Option<Written> {
+    /// The process says that a claim is done; `is_stored`: it has written that down with the delivery.
+    /// Nothing happens if the claim is none of its own, or settled already. What is to be written of it is
+    /// the answer.
+    pub fn commit(
+        &mut self,
+        ticket: Ticket,
+        is_stored: bool,
+        window: &MemoryWindow,
+        now: Now,
+    ) -> Option<Written> {
         let name = (ticket.key, ticket.serial);
         if self.held.remove(&name) {
-            window.settle_named(name, Settled::Done(now))
+            let done = if is_stored {
+                Settled::Stored(now)
+            } else {
+                Settled::Done(now)
+            };
+            window.settle_named(name, done)
         } else {
             let arrival = self.over.remove(&name)?;
             window.note_done(&arrival, now)
@@ -79,8 +100,9 @@ impl Leases {
     /// Releases the claims whose leases are over, and returns their number.
     pub fn end(&mut self, window: &MemoryWindow, now: Now) -> usize {
         let mut ended = 0;
+        let earliest = self.heard.saturating_add(self.time);
         while let Some((end, name)) = self.ends.front().copied()
-            && end <= now.mono
+            && end.max(earliest) <= now.mono
         {
             self.ends.pop_front();
             if !self.held.remove(&name) {
@@ -181,7 +203,7 @@ mod tests {
 
         fn commit(&mut self, ticket: Ticket) {
             let now = self.clock.now();
-            drop(self.leases.commit(ticket, &self.window, now));
+            drop(self.leases.commit(ticket, false, &self.window, now));
         }
 
         fn settle(&self, ticket: Ticket, is_done: bool) {
@@ -215,6 +237,18 @@ mod tests {
         it.expect_denied(Decision::InFlight);
         assert_eq!(it.leases.finish(&it.window), 1);
         assert!(matches!(it.claim(2), Ok(Claimed::Granted(_))));
+    }
+
+    #[test]
+    fn rx_35_a_process_that_is_heard_keeps_its_claims_however_long_they_take() {
+        let (mut it, _) = Setting::new();
+        for _ in 0..5 {
+            it.clock.step(0, LEASE.mul_f32(0.6));
+            it.leases.hear(it.clock.now());
+            assert_eq!(it.leases.end(&it.window, it.clock.now()), 0);
+        }
+        it.expect_denied(Decision::InFlight);
+        assert_eq!(it.end(), 1, "it was silent for as long as a lease lasts");
     }
 
     #[test]

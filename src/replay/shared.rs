@@ -167,7 +167,7 @@ impl ReplayWindow for SharedWindow {
             settled => return settled.map(drop),
         }
         let here = |window: &MemoryWindow| window.settle(ticket, Settled::Stored(now)).map(drop);
-        Box::pin(self.settle(Question::Commit(ticket), here)).await
+        Box::pin(self.settle(Question::Stored(ticket), here)).await
     }
 
     async fn release(&self, ticket: Ticket) -> Result<(), WindowError> {

@@ -208,7 +208,6 @@ async fn deliver(
     while has_predecessor.load(Ordering::Acquire) || traffic.get().is_none() {
         sleep(Duration::from_millis(20)).await;
     }
-    backlog.share_store(false);
     if waits {
         let (running, backlog) = (Arc::clone(&running), Arc::clone(&backlog));
         let reading = tokio::task::spawn_blocking(move || running.read_queue_again(&backlog));

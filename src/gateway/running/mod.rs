@@ -282,6 +282,13 @@ impl Running {
         }
     }
 
+    /// No other process stores deliveries any more.
+    pub(crate) fn is_alone(&self) {
+        if let Some(backlog) = &self.backlog {
+            backlog.share_store(false);
+        }
+    }
+
     /// Reads the queue once more, after the process before this one has ended.
     pub(crate) fn read_queue_again(&self, backlog: &Backlog) {
         let now = self.clock.now();

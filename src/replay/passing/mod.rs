@@ -103,8 +103,12 @@ pub enum Question {
     Claim(Arrival),
     /// Settles a claim as done.
     Commit(Ticket),
+    /// The same, and it is written down with its delivery.
+    Stored(Ticket),
     /// Gives a claim back.
     Release(Ticket),
+    /// No question: the process is not stopped. There is no reply.
+    Here,
 }
 
 /// The answer to a question.
@@ -416,6 +420,11 @@ impl Question {
                 to.byte(3);
                 write_ticket(*ticket, &mut to);
             }
+            Self::Stored(ticket) => {
+                to.byte(4);
+                write_ticket(*ticket, &mut to);
+            }
+            Self::Here => to.byte(5),
         }
         bytes
     }
@@ -428,6 +437,8 @@ impl Question {
             1 => Self::Claim(read_arrival(&mut from)?),
             2 => Self::Commit(read_ticket(&mut from)?),
             3 => Self::Release(read_ticket(&mut from)?),
+            4 => Self::Stored(read_ticket(&mut from)?),
+            5 => Self::Here,
             _ => return None,
         };
         from.is_at_end().then_some((number, question))

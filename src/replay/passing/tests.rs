@@ -138,6 +138,8 @@ proptest! {
             Question::Claim(arrival),
             Question::Commit(ticket),
             Question::Release(ticket),
+            Question::Stored(ticket),
+            Question::Here,
         ] {
             let bytes = question.to_bytes(number);
             let read = Question::from_bytes(&bytes);

@@ -243,12 +243,13 @@ impl<R: Send + 'static> Upkeep<R> {
             }
             if step.is_needed() {
                 let shared = Arc::clone(&self.shared);
-                let is_there = self.on_writer(move |connection| {
+                let is_written = self.on_writer(move |connection| {
                     step.write(connection)?;
                     shared.changes.fetch_sub(step.dropped, Relaxed);
                     Ok(())
                 });
-                if !is_there {
+                if !is_written {
+                    // The first step has what the later ones leave out.
                     break;
                 }
             }
@@ -308,19 +309,22 @@ impl<R: Send + 'static> Upkeep<R> {
             .then_some(pages)
     }
 
-    /// Lets the writer do something between two transactions, and waits for it. `false`: there is no
-    /// writer any more.
+    /// Lets the writer do something between two transactions, and waits for it. `false`: it was not done.
     fn on_writer(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
     ) -> bool {
         let (done, wait) = sync_channel(1);
         let task = Box::new(move |connection: Result<&Connection, &_>| {
-            let result = connection.map_or(Ok(()), work);
-            let _ = done.send(());
+            let Ok(connection) = connection else {
+                let _ = done.send(false);
+                return Ok(());
+            };
+            let result = work(connection);
+            let _ = done.send(result.is_ok());
             result
         });
-        self.jobs.send(Job::Task(task)).is_ok() && wait.recv().is_ok()
+        self.jobs.send(Job::Task(task)).is_ok() && wait.recv().unwrap_or(false)
     }
 
     fn report(&self, what: &str, error: &rusqlite::Error) {

@@ -10,7 +10,7 @@ use super::config_in;
 use crate::support::answer::Answer;
 use crate::support::behaviour::Behaviour;
 use crate::support::client::Client;
-use crate::support::config::Route;
+use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event_of};
 use crate::support::gateway::Gateway;
 use crate::support::upstream::Upstream;
@@ -90,7 +90,7 @@ fn asked(gateway: &Gateway, method: &str, path: &str, body: &str) -> Answer {
     answer
 }
 
-fn config(upstream: &Upstream) -> crate::support::config::Config {
+fn config(upstream: &Upstream) -> Config {
     config_in(
         upstream,
         "state",
@@ -331,4 +331,44 @@ fn during_an_upgrade_on_a_slow_disk_claims_do_not_wait_for_each_other() {
         let copy = new.ask(delivery.bytes());
         copy.expect_refusal(409, "replayed_event");
     }
+}
+
+/// A lease lasts for six seconds here: a process is taken for stopped when it was silent for so long, and not when its disk
+/// is slow.
+#[test]
+fn rx_35_a_delivery_that_the_old_process_still_writes_is_let_in_by_no_copy() {
+    let upstream = Upstream::start();
+    let route = Route::itellico(&upstream)
+        .set("mode", "\"queue\"")
+        .set("max_body", "\"4MiB\"")
+        .set("upstream_timeout", "\"1s\"");
+    let state = "[state]\ndir = \"state\"\ntimeout = \"30s\"\n";
+    let config = Config::new().route(route).extra(state);
+    let mut old = Gateway::start(&config);
+    let Some(_slow) = Held::every(&old, "fdatasync", "delay_enter=3000000") else {
+        return;
+    };
+    let delivery = Delivery::of(event_of(4_000_000));
+    let mut client = Client::connect(old.addr());
+    client.send(delivery.bytes());
+    let state = old.folder().join("state");
+    assert!(eventually(LATE, || has_pieces(&state)));
+    let new = old.successor(&config);
+    let mut statuses = Vec::new();
+    let is_written = || {
+        let answer = new.ask(delivery.bytes());
+        statuses.push(answer.status);
+        answer.status != 503
+    };
+    assert!(eventually(LATE, is_written), "{}", new.stderr());
+    assert_eq!(statuses.last(), Some(&409), "{statuses:?}");
+    client.answer_within(LATE).expect_status(200);
+    drop(client);
+    old.wait_exit(LATE).expect("its end");
+    new.ask(Delivery::fresh()).expect_status(200);
+    upstream.wait_for(2);
+    new.ask(delivery.bytes())
+        .expect_refusal(409, "replayed_event");
+    assert_eq!(upstream.count(), 2);
+    assert!(!new.says("as if it were stopped"), "{}", new.stderr());
 }

@@ -20,6 +20,10 @@ use crate::replay::{Claimed, ReplayWindow as _, Ticket, Window};
 /// The longest wait for a reply (contract: Upgrade).
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The silence after which this process says that it goes on. The other one takes a longer one for a sign
+/// that it is stopped.
+const SILENCE: Duration = Duration::from_millis(100);
+
 type Asker = oneshot::Sender<Result<Reply, Unanswered>>;
 
 /// The authority, before and after the window has passed.
@@ -74,7 +78,7 @@ impl Successor {
             match (question, asker) {
                 (_, Some(asker)) => drop(asker.send(Err(Unanswered::IsHere))),
                 (Question::Release(ticket), None) => window.abandon(ticket),
-                (Question::Claim(_) | Question::Commit(_), None) => {}
+                (_, None) => {}
             }
         }
     }
@@ -100,7 +104,13 @@ impl Successor {
 
     fn write(&self, stream: &UnixStream) {
         let mut number = 0;
-        while let Some((question, asker)) = self.next() {
+        while let Some(next) = self.next() {
+            let Some((question, asker)) = next else {
+                if frames::send(stream, Kind::Question, &Question::Here.to_bytes(0)).is_err() {
+                    break;
+                }
+                continue;
+            };
             let is_in_vain = asker.as_ref().is_some_and(Asker::is_closed);
             if is_in_vain && matches!(question, Question::Claim(_)) {
                 continue;
@@ -118,18 +128,27 @@ impl Successor {
         let _ = stream.shutdown(std::net::Shutdown::Both);
     }
 
-    /// The next question, waited for. `None` when the other process does not answer any more.
-    fn next(&self) -> Option<(Question, Option<Asker>)> {
+    /// The next question, waited for; `Some(None)` after some silence. `None` when the other process does
+    /// not answer any more.
+    #[expect(
+        clippy::option_option,
+        reason = "the end, a silence and a question are three things"
+    )]
+    fn next(&self) -> Option<Option<(Question, Option<Asker>)>> {
         let mut questions = self.questions();
         loop {
             if questions.stage != Stage::Passed {
                 return None;
             }
             if let Some(next) = questions.waiting.pop_front() {
-                return Some(next);
+                return Some(Some(next));
             }
-            let waited = self.has_more.wait(questions);
-            questions = waited.unwrap_or_else(PoisonError::into_inner);
+            let waited = self.has_more.wait_timeout(questions, SILENCE);
+            let (found, silence) = waited.unwrap_or_else(PoisonError::into_inner);
+            if silence.timed_out() {
+                return Some(None);
+            }
+            questions = found;
         }
     }
 

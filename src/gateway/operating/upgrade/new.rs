@@ -31,8 +31,6 @@ const ANSWER: Duration = Duration::from_secs(10);
 const WINDOW: Duration = Duration::from_secs(70);
 /// The silence of the other process after which its leases are looked at.
 const SILENCE: Duration = Duration::from_millis(250);
-/// The longest wait until a reply is taken.
-const WRITE: Duration = Duration::from_secs(2);
 /// The times that a gateway is looked for which has ended the conversation, and the pause before each.
 const LOOKS: usize = 5;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -272,6 +270,8 @@ pub(crate) struct Tail {
 impl Drop for Tail {
     fn drop(&mut self) {
         let left = self.leases.finish(self.running.window.here());
+        // Before another process may take over from this one.
+        self.running.is_alone();
         if let Some(is_there) = &self.is_there {
             is_there.store(false, Ordering::Release);
         }
@@ -298,8 +298,6 @@ impl Tail {
         self.is_there = Some(Arc::clone(is_there));
         // The window on disk is waited for, and that wait has an end.
         let runtime = Builder::new_current_thread().enable_time().build()?;
-        // A process that asks and takes no reply gets none any more.
-        self.stream.set_write_timeout(Some(WRITE))?;
         let replies = Replies::on(&self.stream)?;
         let begun = std::thread::Builder::new()
             .name("upgrade-answers".to_owned())
@@ -326,15 +324,9 @@ impl Tail {
             let Some((number, question)) = Question::from_bytes(&frame.payload) else {
                 break FrameError::Foreign;
             };
-            let reply = match reply(running, leases, question, runtime) {
-                Ok(reply) => reply,
-                Err(written) => {
-                    replies.settled(number, written);
-                    continue;
-                }
-            };
-            if let Err(why) = replies.now(number, reply) {
-                break why;
+            leases.hear(running.clock.now());
+            if let Some((reply, written)) = reply(running, leases, question, runtime) {
+                replies.send(number, reply, written);
             }
         };
         if !matches!(why, FrameError::Ended) {
@@ -354,28 +346,34 @@ fn end_leases(running: &Running, leases: &mut Leases, pid: u32) {
     }
 }
 
-/// The reply to a question of another process; `Err`: that a claim is settled, once this is written.
+/// The reply to a question of another process, and what is to be written before it is sent.
 fn reply(
     running: &Running,
     leases: &mut Leases,
     question: Question,
     runtime: &Runtime,
-) -> Result<Reply, Written> {
+) -> Option<(Reply, Option<Written>)> {
     let (window, now) = (&running.window, running.clock.now());
-    Ok(match question {
+    match question {
         Question::Claim(arrival) => {
             let claimed = runtime.block_on(window.claim(arrival, now));
             if let Ok(Claimed::Granted(ticket)) = claimed {
                 leases.grant(ticket, now);
             }
-            Reply::Claimed(claimed)
+            Some((Reply::Claimed(claimed), None))
         }
-        Question::Commit(ticket) => leases
-            .commit(ticket, window.here(), now)
-            .map_or(Ok(Reply::Settled), Err)?,
+        Question::Commit(ticket) => {
+            let written = leases.commit(ticket, false, window.here(), now);
+            Some((Reply::Settled, written))
+        }
+        Question::Stored(ticket) => {
+            let written = leases.commit(ticket, true, window.here(), now);
+            Some((Reply::Settled, written))
+        }
         Question::Release(ticket) => {
             leases.release(ticket, window.here());
-            Reply::Settled
+            Some((Reply::Settled, None))
         }
-    })
+        Question::Here => None,
+    }
 }
