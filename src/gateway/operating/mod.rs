@@ -89,7 +89,7 @@ pub(crate) fn take_over(
             None => running.clock.now().wall,
         };
         running.begin_window(complete);
-        running.is_alone();
+        running.share_queue(false);
         return Ok(false);
     };
     if let Err(error) = tail.answer(has_predecessor) {

@@ -179,11 +179,6 @@ impl Backlog {
         Ok(number)
     }
 
-    /// Says whether another process stores deliveries too: during an upgrade.
-    pub(crate) fn share_store(&self, is_shared: bool) {
-        self.store.share(is_shared);
-    }
-
     /// Keeps the monotonic time, so that the next process goes on with it.
     pub(crate) fn keep_time(&self, mono: Duration) {
         let nanos = u64::try_from(mono.as_nanos()).unwrap_or(u64::MAX);

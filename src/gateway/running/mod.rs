@@ -282,10 +282,10 @@ impl Running {
         }
     }
 
-    /// No other process stores deliveries any more.
-    pub(crate) fn is_alone(&self) {
+    /// Says whether another process stores deliveries too: during an upgrade.
+    pub(crate) fn share_queue(&self, is_shared: bool) {
         if let Some(backlog) = &self.backlog {
-            backlog.share_store(false);
+            backlog.store.share(is_shared);
         }
     }
 

@@ -107,8 +107,6 @@ pub enum Question {
     Stored(Ticket),
     /// Gives a claim back.
     Release(Ticket),
-    /// No question: the process is not stopped. There is no reply.
-    Here,
 }
 
 /// The answer to a question.
@@ -424,7 +422,6 @@ impl Question {
                 to.byte(4);
                 write_ticket(*ticket, &mut to);
             }
-            Self::Here => to.byte(5),
         }
         bytes
     }
@@ -438,7 +435,6 @@ impl Question {
             2 => Self::Commit(read_ticket(&mut from)?),
             3 => Self::Release(read_ticket(&mut from)?),
             4 => Self::Stored(read_ticket(&mut from)?),
-            5 => Self::Here,
             _ => return None,
         };
         from.is_at_end().then_some((number, question))

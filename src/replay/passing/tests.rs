@@ -139,7 +139,6 @@ proptest! {
             Question::Commit(ticket),
             Question::Release(ticket),
             Question::Stored(ticket),
-            Question::Here,
         ] {
             let bytes = question.to_bytes(number);
             let read = Question::from_bytes(&bytes);

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use super::checkpoint::{Checkpoints, TRUNCATE};
 use super::compaction::Compaction;
 use super::faults::Faults;
-use super::file::{Kind, OpenError, begun};
+use super::file::{Kind, OpenError, begun, within};
 use super::meta::{self, MetaKey};
 use super::room::{Disk, log_of};
 use super::stats::{Observer, Shared, Stats};
@@ -219,11 +219,8 @@ impl<R: Send + 'static> Database<R> {
                     return Ok(());
                 }
             };
-            let done = patiently(&shared, || begun(connection)).and_then(|transaction| {
-                let done = work(&transaction)?;
-                transaction.commit()?;
-                Ok(done)
-            });
+            let begun = patiently(&shared, || begun(connection));
+            let done = begun.and_then(|transaction| within(transaction, work));
             let (said, result) = match done {
                 Ok(done) => (Ok(done), Ok(())),
                 Err(error) => (Err(failure(name, &error)), Err(error)),

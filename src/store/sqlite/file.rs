@@ -339,7 +339,14 @@ pub(super) fn in_transaction<T>(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
-    let transaction = begun(connection)?;
+    within(begun(connection)?, work)
+}
+
+/// Does something in this transaction, and ends it.
+pub(super) fn within<T>(
+    transaction: Transaction<'_>,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
     let done = work(&transaction)?;
     transaction.commit()?;
     Ok(done)

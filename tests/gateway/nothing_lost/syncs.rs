@@ -237,6 +237,16 @@ fn qu_07_a_delivery_that_the_disk_does_not_give_is_held_and_goes_out_once_it_doe
     upstream.wait_for(3);
 }
 
+/// A delivery of which the gateway has stored the first pieces, and its client.
+fn large_under_way(gateway: &Gateway) -> (Delivery, Client) {
+    let delivery = Delivery::of(event_of(4_000_000));
+    let mut client = Client::connect(gateway.addr());
+    client.send(delivery.bytes());
+    let state = gateway.folder().join("state");
+    assert!(eventually(LATE, || has_pieces(&state)));
+    (delivery, client)
+}
+
 /// Its pieces have no delivery until all of them are written, and the new process took them for rests of a crash.
 #[test]
 fn qu_24_a_body_that_the_old_process_still_writes_is_whole_after_an_upgrade() {
@@ -247,11 +257,7 @@ fn qu_24_a_body_that_the_old_process_still_writes_is_whole_after_an_upgrade() {
     let Some(_slow) = Held::every(&old, "fcntl", "delay_enter=150000") else {
         return;
     };
-    let delivery = Delivery::of(event_of(4_000_000));
-    let mut client = Client::connect(old.addr());
-    client.send(delivery.bytes());
-    let state = old.folder().join("state");
-    assert!(eventually(LATE, || has_pieces(&state)));
+    let (delivery, mut client) = large_under_way(&old);
     let new = old.successor(&config);
     client.answer_within(LATE).expect_status(200);
     drop(client);
@@ -273,11 +279,7 @@ fn an_upgrade_on_a_slow_disk_refuses_nothing() {
     let Some(_slow) = Held::every(&old, "fdatasync", "delay_enter=1300000") else {
         return;
     };
-    let large = Delivery::of(event_of(4_000_000));
-    let mut client = Client::connect(old.addr());
-    client.send(large.bytes());
-    let state = old.folder().join("state");
-    assert!(eventually(LATE, || has_pieces(&state)));
+    let (large, mut client) = large_under_way(&old);
     let more = Route::itellico(&upstream)
         .set("name", "\"more\"")
         .set("path", "\"/more\"")
@@ -348,11 +350,7 @@ fn rx_35_a_delivery_that_the_old_process_still_writes_is_let_in_by_no_copy() {
     let Some(_slow) = Held::every(&old, "fdatasync", "delay_enter=3000000") else {
         return;
     };
-    let delivery = Delivery::of(event_of(4_000_000));
-    let mut client = Client::connect(old.addr());
-    client.send(delivery.bytes());
-    let state = old.folder().join("state");
-    assert!(eventually(LATE, || has_pieces(&state)));
+    let (delivery, mut client) = large_under_way(&old);
     let new = old.successor(&config);
     let mut statuses = Vec::new();
     let is_written = || {

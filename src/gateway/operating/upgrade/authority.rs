@@ -106,7 +106,7 @@ impl Successor {
         let mut number = 0;
         while let Some(next) = self.next() {
             let Some((question, asker)) = next else {
-                if frames::send(stream, Kind::Question, &Question::Here.to_bytes(0)).is_err() {
+                if frames::send(stream, Kind::Here, &[]).is_err() {
                     break;
                 }
                 continue;

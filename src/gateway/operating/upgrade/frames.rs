@@ -46,9 +46,10 @@ pub(super) enum Kind {
     Question = 9,
     Reply = 10,
     Wait = 11,
+    Here = 12,
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     Kind::Hello,
     Kind::Handover,
     Kind::Ready,
@@ -60,6 +61,7 @@ const KINDS: [Kind; 11] = [
     Kind::Question,
     Kind::Reply,
     Kind::Wait,
+    Kind::Here,
 ];
 
 /// A frame that was read.

@@ -13,11 +13,12 @@
 //!    whatever becomes of the new one.
 //! 6. The new one accepts connections. The old one accepts none any more, finishes its requests, asks
 //!    the new one for each of their claims (`Question`, `Reply`), and ends. Whatever it has not
-//!    settled by then is released, as if each of those requests had ended without an answer; so is what
-//!    it has not settled within its lease, as if it were stopped.
+//!    settled by then is released, as if each of those requests had ended without an answer. It says
+//!    all the time that it goes on (`Here`): once it was silent for as long as a lease lasts, it is taken
+//!    for stopped, and what it has not settled within its lease is released.
 //!
 //! `old` and `new` are the two sides, `frames` is what passes between them, `authority` asks the
-//! questions.
+//! questions, and `replies` sends the answers.
 
 mod authority;
 mod frames;

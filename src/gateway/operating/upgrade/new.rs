@@ -271,7 +271,7 @@ impl Drop for Tail {
     fn drop(&mut self) {
         let left = self.leases.finish(self.running.window.here());
         // Before another process may take over from this one.
-        self.running.is_alone();
+        self.running.share_queue(false);
         if let Some(is_there) = &self.is_there {
             is_there.store(false, Ordering::Release);
         }
@@ -317,17 +317,20 @@ impl Tail {
             // A process that asks is not stopped, so leases end only while it is silent.
             let mut look = || end_leases(running, leases, *pid);
             let frame = match frames::receive(stream, Wait::Beside(SILENCE, &mut look)) {
-                Ok(frame) if frame.kind == Kind::Question => frame,
-                Ok(_) => break FrameError::Foreign,
+                Ok(frame) => frame,
                 Err(why) => break why,
             };
-            let Some((number, question)) = Question::from_bytes(&frame.payload) else {
+            leases.hear(running.clock.now());
+            let question = match frame.kind {
+                Kind::Here => continue,
+                Kind::Question => Question::from_bytes(&frame.payload),
+                _ => None,
+            };
+            let Some((number, question)) = question else {
                 break FrameError::Foreign;
             };
-            leases.hear(running.clock.now());
-            if let Some((reply, written)) = reply(running, leases, question, runtime) {
-                replies.send(number, reply, written);
-            }
+            let (reply, written) = reply(running, leases, question, runtime);
+            replies.send(number, reply, written);
         };
         if !matches!(why, FrameError::Ended) {
             log::error!("the conversation with the process {pid} breaks: {why}");
@@ -352,7 +355,7 @@ fn reply(
     leases: &mut Leases,
     question: Question,
     runtime: &Runtime,
-) -> Option<(Reply, Option<Written>)> {
+) -> (Reply, Option<Written>) {
     let (window, now) = (&running.window, running.clock.now());
     match question {
         Question::Claim(arrival) => {
@@ -360,20 +363,19 @@ fn reply(
             if let Ok(Claimed::Granted(ticket)) = claimed {
                 leases.grant(ticket, now);
             }
-            Some((Reply::Claimed(claimed), None))
+            (Reply::Claimed(claimed), None)
         }
         Question::Commit(ticket) => {
             let written = leases.commit(ticket, false, window.here(), now);
-            Some((Reply::Settled, written))
+            (Reply::Settled, written)
         }
         Question::Stored(ticket) => {
             let written = leases.commit(ticket, true, window.here(), now);
-            Some((Reply::Settled, written))
+            (Reply::Settled, written)
         }
         Question::Release(ticket) => {
             leases.release(ticket, window.here());
-            Some((Reply::Settled, None))
+            (Reply::Settled, None)
         }
-        Question::Here => None,
     }
 }

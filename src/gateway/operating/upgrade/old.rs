@@ -216,21 +216,14 @@ impl Upgradable {
         );
         let no_orders = self.running.acme.orders.hold();
         let taken = self.finish_order(stream, &no_orders).and_then(|()| {
-            self.share_queue(true);
+            self.running.share_queue(true);
             self.pass(stream)
         });
         if taken.is_err() {
-            self.share_queue(false);
+            self.running.share_queue(false);
             self.is_taken.store(false, Ordering::Release);
         }
         taken.map(|successor| (hello.pid, successor, no_orders))
-    }
-
-    /// Says whether the new process stores deliveries too.
-    fn share_queue(&self, is_shared: bool) {
-        if let Some(backlog) = &self.running.backlog {
-            backlog.share_store(is_shared);
-        }
     }
 
     /// Waits until the certificate has come that is being ordered, for [`ORDER`] at most: the challenge
