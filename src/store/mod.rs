@@ -19,9 +19,9 @@ use sealing::Unreadable;
 /// The reason why a store did not do what it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// It cannot write: the disk is full, or a write or a sync failed. Nothing of the operation is
-    /// kept.
-    #[error("the store cannot write: {0}")]
+    /// It cannot write or read now: the disk is full, a write, a sync or a reading failed, or there was
+    /// no answer in time. Whether a change is kept to be written later, the operation says.
+    #[error("the store is unavailable: {0}")]
     Unavailable(Arc<str>),
     /// What it read is damaged.
     #[error("the store is damaged: {0}")]

@@ -66,7 +66,7 @@ pub(super) struct Step {
     /// Numbers, changes and bytes of the new rows.
     rows: Vec<(i64, u64, Vec<u8>)>,
     /// The number of changes that are left out.
-    pub(super) dropped: u64,
+    dropped: u64,
 }
 
 /// The reason why a journal is not compacted.
@@ -105,7 +105,7 @@ fn was_over(arrival: &Arrival, at: Now, now: Now) -> bool {
 }
 
 impl Survey {
-    /// Looks at the whole journal. Takes some 50 bytes for each entry that is kept.
+    /// Looks at the whole journal. Takes some 50 bytes for each entry that is kept or gone.
     pub(super) fn of(connection: &Connection, now: Now) -> Result<Self, Trouble> {
         let mut places = HashMap::new();
         let mut gone = HashMap::new();
@@ -233,7 +233,8 @@ impl Survey {
 
 impl Step {
     /// Replaces the rows, unless another process has replaced them meanwhile, as during an upgrade.
-    pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
+    /// Returns the number of changes that are no longer in the journal.
+    pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<u64> {
         in_transaction(connection, |connection| {
             let counted = "select count(*), coalesce(sum(changes), 0) from claim
                            where number between ?1 and ?2";
@@ -242,7 +243,7 @@ impl Step {
                     Ok((row.get(0)?, row.get(1)?))
                 })?;
             if found != self.found {
-                return Ok(());
+                return Ok(0);
             }
             connection.execute(
                 "delete from claim where number between ?1 and ?2",
@@ -253,7 +254,7 @@ impl Step {
             for (number, changes, bytes) in &self.rows {
                 insert.execute(params![number, changes, bytes])?;
             }
-            Ok(())
+            Ok(self.dropped)
         })
     }
 

@@ -244,8 +244,8 @@ impl<R: Send + 'static> Upkeep<R> {
             if step.is_needed() {
                 let shared = Arc::clone(&self.shared);
                 let is_written = self.on_writer(move |connection| {
-                    step.write(connection)?;
-                    shared.changes.fetch_sub(step.dropped, Relaxed);
+                    let dropped = step.write(connection)?;
+                    shared.changes.fetch_sub(dropped, Relaxed);
                     Ok(())
                 });
                 if !is_written {

@@ -42,6 +42,9 @@ const WAKE_AFTER: u64 = 8 << 20;
 /// written.
 const WAKE_SYNCED_AFTER: u64 = 1 << 20;
 
+/// The records that are held back before void ones among them are left out for the first time.
+const MANY_HELD: usize = 4096;
+
 /// What a record says of itself after it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
@@ -94,6 +97,9 @@ pub(super) trait Ledger: Send + 'static {
 
     /// Whether something is to be written though no caller waits for it.
     fn has_leftovers(&self) -> bool;
+
+    /// Leaves out of records that are held back, the oldest first, what later ones among them make void.
+    fn condense(held: &mut VecDeque<Self::Record>);
 }
 
 /// Work on the connection outside of a transaction. It gets an error if nothing can be written now;
@@ -140,6 +146,8 @@ struct Writer<'c, L: Ledger> {
     partial: VecDeque<L::Record>,
     /// Records that failed and are to be written later.
     held: VecDeque<L::Record>,
+    /// The number of them from which on void ones are left out.
+    many_held: usize,
     failing: Option<StoreError>,
     /// The monotonic time of the next attempt to recover.
     try_again: Duration,
@@ -178,6 +186,7 @@ pub(super) fn run<L: Ledger>(
         batch: Vec::with_capacity(MOST_RECORDS),
         partial: VecDeque::new(),
         held: VecDeque::new(),
+        many_held: MANY_HELD,
         failing: None,
         try_again: Duration::ZERO,
         recovered: None,
@@ -198,7 +207,10 @@ impl<L: Ledger> Writer<'_, L> {
         loop {
             match next {
                 Next::Record(record) => match &self.failing {
-                    Some(error) => self.held.extend(self.ledger.refuse(record, error)),
+                    Some(error) => {
+                        self.held.extend(self.ledger.refuse(record, error));
+                        self.condense();
+                    }
                     None => {
                         bytes += L::weight(&record);
                         self.batch.push(record);
@@ -252,6 +264,14 @@ impl<L: Ledger> Writer<'_, L> {
             self.batch.push(held);
         }
         bytes
+    }
+
+    /// Leaves out what later records make void, once there are twice as many as were left the last time.
+    fn condense(&mut self) {
+        if self.held.len() >= self.many_held {
+            L::condense(&mut self.held);
+            self.many_held = MANY_HELD.max(2 * self.held.len());
+        }
     }
 
     /// Whether there is something to write that is no record of its own.

@@ -168,12 +168,7 @@ impl<'c> Contents<'c> {
             let mut piece: Vec<u8> = read.optional()?.ok_or(Unreadable::Changed)?;
             let is_last = place + 1 == pieces;
             opening.part(Part::Piece { place, is_last }, &mut piece)?;
-            if is_last && body.is_empty() {
-                // The common case of one piece is not copied.
-                body = piece;
-            } else {
-                body.extend_from_slice(&piece);
-            }
+            body.extend_from_slice(&piece);
         }
         opening.end()?;
         let (head, body) = (head.into(), body.into());

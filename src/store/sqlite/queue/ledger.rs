@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::attempts;
 use super::rows::{PIECE, PLACES, mark, piece_number, state_number};
 use super::statements::Statements;
-use super::{begun, sealed};
+use super::{begun, condensing, sealed};
 use crate::queue::{Attempt, Change, Number, State};
 use crate::replay::passing;
 use crate::store::sealing::{Keyring, Owner, Part, Sealing};
@@ -436,5 +436,9 @@ impl Ledger for Queue {
 
     fn has_leftovers(&self) -> bool {
         !self.leftovers.is_empty()
+    }
+
+    fn condense(held: &mut VecDeque<Record>) {
+        condensing::condense(held);
     }
 }

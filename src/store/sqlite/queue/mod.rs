@@ -2,6 +2,7 @@
 //! (contract: State).
 
 mod attempts;
+mod condensing;
 mod contents;
 mod encrypting;
 mod ledger;
@@ -33,6 +34,7 @@ use contents::Fault;
 pub use encrypting::Encrypted;
 pub(super) use encrypting::{counted, plain_is_damage};
 use ledger::{Accepting, Queue, Record};
+pub(super) use rows::PLACES;
 
 pub(super) static KIND: Kind = Kind {
     name: "queue.db",
@@ -229,6 +231,13 @@ impl QueueDb {
     #[cfg(test)]
     pub(super) fn pretend_free(&self, bytes: Option<u64>) {
         self.database.disk.pretend_free(bytes);
+    }
+
+    /// The transactions in which records were written.
+    #[cfg(test)]
+    pub(super) fn transactions(&self) -> u64 {
+        let written = &self.database.shared.transactions;
+        written.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     #[cfg(test)]

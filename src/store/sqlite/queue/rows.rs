@@ -9,12 +9,12 @@ use crate::store::sqlite::{failure, integer};
 use crate::store::{Route, StoreError};
 use crate::verify::claim::Mark;
 
-/// The bytes of a body from which on it is written in pieces of as many bytes, each in a transaction
-/// of its own, so that a large body does not hold small deliveries up.
+/// The bytes of a piece. A longer body is written in pieces, each in a transaction of its own, so that it
+/// does not hold small deliveries up.
 pub(super) const PIECE: usize = 1 << 20;
 
 /// The binary digits of a piece's number that are its place in its body.
-pub(super) const PLACES: u32 = 12;
+pub(in crate::store::sqlite) const PLACES: u32 = 12;
 
 /// The tables of deliveries. Attempts write `delivery` alone, so no body is ever written again. A body
 /// of more than a mebibyte is in `piece` instead of `content`, and the row in `delivery` comes with

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{delivery, until, wait};
+use super::queue::LATER;
+use super::{delivery, entry, until, wait};
 use crate::clock::Clock;
-use crate::queue::Change;
+use crate::queue::{Change, Progress};
 use crate::store::sqlite::faults::Step;
 use crate::store::sqlite::{ErrorKind, QueueDb};
 use crate::store::{QueueStore as _, StoreError};
@@ -82,6 +83,41 @@ fn what_fails_again_after_a_recovery_waits_before_the_next() {
     clock.step(1000, Duration::from_secs(1));
     wait(change).unwrap();
     assert_eq!(numbers(&queue), [0; 0]);
+}
+
+#[test]
+fn while_nothing_can_be_written_the_last_change_of_each_delivery_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::set_to(crate::clock::UnixMillis(1_750_000_000_000));
+    let queue = QueueDb::open(folder.path(), &clock, None).unwrap();
+    let [one, other] = [0, 1].map(|name| wait(queue.accept(delivery(name, 10))).unwrap());
+    queue.faults().plan(vec![Step::Write, Step::Checkpoint]);
+    let errors = || queue.stats().errors.of(ErrorKind::Sync);
+    assert!(wait(queue.accept(delivery(2, 10))).is_err());
+    // The next attempt to recover waits for the clock, which stands still.
+    until(|| errors() == 2);
+    let before = queue.transactions();
+    // Of a transaction's 256 records there would be 157.
+    let mut last = Vec::new();
+    for attempts in 1..=20_000 {
+        let progress = Progress { attempts, ..LATER };
+        last = vec![
+            queue.change(one, Change::Progress(progress)),
+            queue.change_claims(vec![entry(u128::from(attempts % 2))]),
+        ];
+    }
+    last.push(queue.change(other, Change::Gone));
+    clock.step(1000, Duration::from_secs(1));
+    for pending in last {
+        wait(pending).unwrap();
+    }
+    let needed = queue.transactions() - before;
+    assert!(needed <= 40, "{needed} transactions");
+    let mut found = Vec::new();
+    queue
+        .deliveries(&mut |delivery| found.push((delivery.number, delivery.progress.attempts)))
+        .unwrap();
+    assert_eq!(found, [(one, 20_000)]);
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn until(mut is_so: impl FnMut() -> bool) {
 }
 
 /// An entry of the window that is done.
-fn entry(key: u128) -> Change {
+pub(super) fn entry(key: u128) -> Change {
     Change::Entry(Kept {
         key: ClaimKey(key),
         route: Fingerprint(7),

@@ -34,7 +34,7 @@ fn claims(queue: &QueueDb) -> Vec<passing::Change> {
     found
 }
 
-const LATER: Progress = Progress {
+pub(super) const LATER: Progress = Progress {
     state: State::Retrying,
     attempts: 3,
     round: 2,

@@ -184,6 +184,26 @@ fn what_cannot_be_written_is_refused_at_once_and_follows() {
 }
 
 #[test]
+fn while_nothing_can_be_written_a_wish_for_an_answer_alone_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::set_to(LATER);
+    let window = opened(folder.path(), &clock);
+    window.faults().plan(vec![Step::Write, Step::Checkpoint]);
+    assert!(wait(window.append(vec![entry(1)])).is_err());
+    // The next attempt to recover waits for the clock, which stands still.
+    until(|| window.stats().errors.of(ErrorKind::Sync) == 2);
+    let before = window.transactions();
+    for _ in 0..1000 {
+        assert!(wait(window.append(Vec::new())).is_err());
+    }
+    clock.step(1000, Duration::from_secs(1));
+    until(|| window.stats().failing.is_none());
+    window.flush().unwrap();
+    assert_eq!(window.transactions() - before, 1);
+    assert_eq!(changes(&window), [entry(1)]);
+}
+
+#[test]
 fn a_row_that_is_damaged_is_named_and_nothing_is_compacted() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::system();
