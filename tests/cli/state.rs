@@ -63,7 +63,16 @@ fn what_is_wrong_is_named() {
     folder
         .run(["state", "info", "nowhere"])
         .expect_code(1)
-        .expect_words(&["nowhere", "neither queue.db nor window.db"]);
+        .expect_words(&["nowhere", "No such file or directory"]);
+    folder.write("file", "");
+    folder
+        .run(["state", "backup", "file", "copy"])
+        .expect_code(1)
+        .expect_words(&["file", "Not a directory"]);
+    folder
+        .run(["state", "info", "."])
+        .expect_code(1)
+        .expect_words(&["neither queue.db nor window.db"]);
     folder.write("queue.db", [b'x'; 5000]);
     folder
         .run(["state", "check", "."])

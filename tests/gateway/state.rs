@@ -7,10 +7,11 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Output;
 
-use crate::support::SOON;
-use crate::support::config::{Config, text};
+use crate::support::config::{Config, Route, text};
+use crate::support::delivery::Delivery;
 use crate::support::gateway::{Gateway, binary};
 use crate::support::upstream::Upstream;
+use crate::support::{SOON, now};
 
 fn with_dir(upstream: &Upstream, dir: &Path) -> Config {
     let dir = text(&dir.display().to_string());
@@ -151,4 +152,29 @@ fn a_start_without_it_says_that_a_restart_forgets() {
     let with = Gateway::start(&with_dir(&upstream, &folder.path().join("state")));
     with.expect_serving();
     assert!(!with.stderr().contains("a restart forgets"));
+}
+
+/// Such a start said no more than "state: new".
+#[test]
+fn a_queue_that_is_gone_is_told_as_lost_and_what_it_may_have_known_is_refused_until_it_is_stale() {
+    let upstream = Upstream::start();
+    let route = Route::itellico(&upstream).set("mode", "\"queue\"");
+    let config = Config::new().route(route);
+    let config = config.extra("[state]\ndir = \"state\"");
+    let gateway = Gateway::start(&config);
+    let known = Delivery::fresh();
+    gateway.ask(known.bytes()).expect_status(200);
+    let state = gateway.folder().join("state");
+    let gateway = gateway.killed_then(&config, || {
+        for name in ["queue.db", "queue.db-wal", "queue.db-shm"] {
+            fs::remove_file(state.join(name)).expect("a file");
+        }
+    });
+    let words = "the deliveries that it held are lost";
+    assert!(gateway.says(words), "{}", gateway.stderr());
+    let copy = gateway.ask(known.bytes());
+    copy.expect_refusal(503, "replay_store_unavailable");
+    // A provider that signs each attempt signs the next one after the start.
+    let later = Delivery::at(known.body(), now() + 2);
+    gateway.ask(later.bytes()).expect_status(200);
 }

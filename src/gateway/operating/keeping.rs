@@ -153,7 +153,9 @@ impl Kept {
             .sum();
         let dead: u64 = counts().map(|counts| counts.dead).sum();
         if self.queue.is_new() {
-            log::info!("state: new");
+            if self.window.is_new() {
+                log::info!("state: new");
+            }
         } else {
             let dead = match dead {
                 0 => String::new(),

@@ -148,6 +148,17 @@ impl KeptWindow {
                 written_moment(synced)
             );
         }
+        if !takes_over && self.queue.is_new() && !file.is_new() {
+            // A start makes queue.db before window.db: there was one.
+            let lost = (complete.min(now), now);
+            queue_gap = Some(longer_gap(file, MetaKey::QueueGap, queue_gap, lost)?);
+            log::error!(
+                "state: there was no queue.db beside window.db, and a new one was made: the deliveries that it \
+                 held are lost. If you did not move it away, stop the gateway, remove the new one, and put it back \
+                 or restore a backup. On routes with `mode = \"queue\"` what was signed before now is answered \
+                 `replay_store_unavailable` until it is stale, but on the routes that `verigate check` names"
+            );
+        }
         if let Some(gap) = gap {
             self.journal.set_gap(gap);
         }
@@ -162,6 +173,11 @@ impl KeptWindow {
             file.sync()?;
         }
         Ok(complete)
+    }
+
+    /// Whether the file was made by this start.
+    pub(super) fn is_new(&self) -> bool {
+        self.file.is_new()
     }
 
     /// Says that all is to be written that the process has which hands over, if the file is new.

@@ -1,7 +1,7 @@
 //! The file of a database: made for its user alone, told from every other file, and brought to the
 //! schema that this program knows (contract: State).
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::in_words;
+use super::room::log_of;
 use super::stats::is_full;
 
 /// A kind of database.
@@ -74,6 +75,18 @@ pub enum OpenError {
     Unmade {
         /// The path.
         path: PathBuf,
+    },
+    /// There is nothing in the file, or no file, and something beside it shows that there was.
+    #[error(
+        "{} is empty or missing, and {beside} beside it is not: put it back as it was, or restore a backup; to begin \
+         anew without what it held, move {beside} away",
+        path.display()
+    )]
+    Lost {
+        /// The path.
+        path: PathBuf,
+        /// The name of the file that shows it.
+        beside: String,
     },
     /// A newer version of this program wrote the file.
     #[error(
@@ -160,6 +173,7 @@ impl Kind {
     /// [`OpenError`].
     pub(super) fn open(&self, dir: &Path) -> Result<(Connection, bool), OpenError> {
         let path = dir.join(self.name);
+        has_its_log_alone(&path)?;
         make_file(dir, &path)?;
         self.prepare(&path)
             .map_err(|error| self.refusal(&path, error))
@@ -171,6 +185,7 @@ impl Kind {
     /// [`OpenError`].
     pub(super) fn connect(&self, dir: &Path, is_reader: bool) -> Result<Connection, OpenError> {
         let path = dir.join(self.name);
+        has_its_log_alone(&path)?;
         let connect = || {
             let connection = connected(&path, is_reader)?;
             match self.found(&connection)? {
@@ -284,6 +299,25 @@ impl OpenError {
     }
 }
 
+/// Refuses a database that has nothing while its log has something: SQLite would delete the log, in which may be
+/// what was stored last, also where it only reads.
+///
+/// # Errors
+/// [`OpenError::Lost`].
+fn has_its_log_alone(path: &Path) -> Result<(), OpenError> {
+    let is_empty = |path: &Path| fs::metadata(path).is_ok_and(|file| file.len() == 0);
+    let log = log_of(path);
+    let is_lost = (is_empty(path) || !path.exists()) && log.exists() && !is_empty(&log);
+    if !is_lost {
+        return Ok(());
+    }
+    let beside = log.file_name().unwrap_or_default();
+    Err(OpenError::Lost {
+        path: path.to_owned(),
+        beside: beside.to_string_lossy().into_owned(),
+    })
+}
+
 /// Makes the file, for this user alone, and sees to it that the directory keeps it.
 fn make_file(dir: &Path, path: &Path) -> Result<(), OpenError> {
     let mut options = OpenOptions::new();
@@ -292,7 +326,7 @@ fn make_file(dir: &Path, path: &Path) -> Result<(), OpenError> {
     let file = options
         .open(path)
         .map_err(OpenError::system("opening", path))?;
-    let mode = std::fs::Permissions::from_mode(0o600);
+    let mode = fs::Permissions::from_mode(0o600);
     file.set_permissions(mode)
         .map_err(OpenError::system("setting the mode of", path))?;
     File::open(dir)

@@ -82,22 +82,51 @@ pub struct Backup {
 type Looked = (&'static Kind, Result<Connection, OpenError>);
 
 /// The databases in `dir`, of which there must be one. One that a start has begun and not finished
-/// holds nothing, and is left out.
+/// holds nothing, and is left out; but a start makes `queue.db` first, so where `window.db` is, it was there.
 fn databases(dir: &Path) -> Result<Vec<Looked>, OpenError> {
-    let is_there = |kind: &&'static Kind| dir.join(kind.name).exists();
-    let opened = KINDS.iter().copied().filter(is_there);
-    let opened = opened.map(|kind| (kind, kind.connect(dir, true)));
-    let (unfinished, found): (Vec<_>, Vec<_>) =
-        opened.partition(|(_, opened)| matches!(opened, Err(OpenError::Unmade { .. })));
-    if found.is_empty() {
-        let unfinished = unfinished.into_iter().find_map(|(_, opened)| opened.err());
-        return Err(unfinished.unwrap_or_else(|| {
+    let mut found = Vec::new();
+    let mut unmade = None;
+    for kind in KINDS.iter().copied() {
+        let path = dir.join(kind.name);
+        if is_there(&path)? || is_there(&log_of(&path))? {
+            match kind.connect(dir, true) {
+                Err(error @ OpenError::Unmade { .. }) => unmade = Some(error),
+                opened => found.push((kind, opened)),
+            }
+        }
+    }
+    let (queue, window) = (&super::queue::KIND, &super::window::KIND);
+    match found.first() {
+        None => Err(unmade.unwrap_or_else(|| {
             let nothing = "it has neither queue.db nor window.db";
             let nothing = io::Error::new(io::ErrorKind::NotFound, nothing);
             OpenError::system("looking for databases in", dir)(nothing)
-        }));
+        })),
+        Some((kind, Ok(_))) if kind.name == window.name => {
+            let path = dir.join(queue.name);
+            let beside = window.name.to_owned();
+            found.insert(0, (queue, Err(OpenError::Lost { path, beside })));
+            Ok(found)
+        }
+        Some(_) => Ok(found),
     }
-    Ok(found)
+}
+
+/// Whether a file is there.
+///
+/// # Errors
+/// [`OpenError::System`]: that cannot be seen.
+fn is_there(path: &Path) -> Result<bool, OpenError> {
+    let dir = path.parent().unwrap_or(path);
+    match fs::metadata(path) {
+        Ok(_) => Ok(true),
+        // A directory that is not there, or is none, is told from one that has no such file.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::metadata(dir) {
+            Ok(_) => Ok(false),
+            Err(error) => Err(OpenError::system("looking for databases in", dir)(error)),
+        },
+        Err(error) => Err(OpenError::system("looking for databases in", dir)(error)),
+    }
 }
 
 /// What is in the databases of `dir`. `keys` tell which deliveries can be read.
@@ -190,7 +219,7 @@ pub fn check(dir: &Path, keys: &Keyring) -> Result<Checked, OpenError> {
     for (kind, opened) in databases(dir)? {
         let connection = match opened {
             Ok(connection) => connection,
-            Err(damaged @ OpenError::Damaged { .. }) => {
+            Err(damaged @ (OpenError::Damaged { .. } | OpenError::Lost { .. })) => {
                 checked.faults.push(damaged.to_string());
                 continue;
             }

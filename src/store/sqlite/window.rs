@@ -190,6 +190,9 @@ impl Ledger for Window {
     type Record = Appending;
     type Statements<'c> = Statement<'c>;
 
+    const UNWRITTEN: &'static str =
+        "copies of what was forwarded meanwhile pass once more after the next start";
+
     fn prepare<'c>(&self, connection: &'c Connection) -> rusqlite::Result<Statement<'c>> {
         Journal::statement(connection)
     }
@@ -251,6 +254,11 @@ impl Ledger for Window {
             return None;
         }
         self.held += record.changes.len();
+        Some(record)
+    }
+
+    fn give_up(&self, record: Appending, _: &StoreError) -> Option<Appending> {
+        // All of them go to the end of one table.
         Some(record)
     }
 

@@ -7,6 +7,8 @@
 //! may be lost, whatever a later sync says. So nothing more is written until every page of the log
 //! was put into the database and synced there, and the log begins anew.
 
+mod damaged;
+mod held;
 mod scarce;
 
 use std::collections::VecDeque;
@@ -42,9 +44,6 @@ const WAKE_AFTER: u64 = 8 << 20;
 /// written.
 const WAKE_SYNCED_AFTER: u64 = 1 << 20;
 
-/// The records that are held back before void ones among them are left out for the first time.
-const MANY_HELD: usize = 4096;
-
 /// What a record says of itself after it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
@@ -60,6 +59,9 @@ pub(super) trait Ledger: Send + 'static {
     type Record: Send + 'static;
     /// The statements by which it is written.
     type Statements<'c>;
+
+    /// What follows where records that are held back are never written, as the end of a sentence.
+    const UNWRITTEN: &'static str;
 
     /// Prepares the statements.
     fn prepare<'c>(&self, connection: &'c Connection) -> rusqlite::Result<Self::Statements<'c>>;
@@ -94,6 +96,10 @@ pub(super) trait Ledger: Send + 'static {
 
     /// Answers that the record was not written. Gives it back if it is to be written later.
     fn refuse(&mut self, record: Self::Record, error: &StoreError) -> Option<Self::Record>;
+
+    /// Answers that the record cannot be written, because the file is damaged in the place that it concerns.
+    /// Gives it back if the others may not be written without it.
+    fn give_up(&self, record: Self::Record, error: &StoreError) -> Option<Self::Record>;
 
     /// Whether something is to be written though no caller waits for it.
     fn has_leftovers(&self) -> bool;
@@ -142,6 +148,8 @@ struct Writer<'c, L: Ledger> {
     means: Means<L::Record>,
     /// The records of the transaction.
     batch: Vec<L::Record>,
+    /// The place in it of the record that is being written.
+    writing: Option<usize>,
     /// Records of which a part was written.
     partial: VecDeque<L::Record>,
     /// Records that failed and are to be written later.
@@ -184,9 +192,10 @@ pub(super) fn run<L: Ledger>(
         ledger,
         means,
         batch: Vec::with_capacity(MOST_RECORDS),
+        writing: None,
         partial: VecDeque::new(),
         held: VecDeque::new(),
-        many_held: MANY_HELD,
+        many_held: held::MANY,
         failing: None,
         try_again: Duration::ZERO,
         recovered: None,
@@ -194,6 +203,13 @@ pub(super) fn run<L: Ledger>(
         unreported: 0,
     };
     while writer.turn() {}
+    if !writer.held.is_empty() {
+        let (name, count) = (writer.means.shared.name, writer.held.len());
+        let follows = L::UNWRITTEN;
+        log::error!(
+            "state: {name}: {count} changes could not be written before the end: {follows}"
+        );
+    }
     Ok(())
 }
 
@@ -253,27 +269,6 @@ impl<L: Ledger> Writer<'_, L> {
         goes_on
     }
 
-    /// Takes records that were held back, if they can be written now. Returns their bytes.
-    fn take_held(&mut self) -> u64 {
-        let mut bytes = 0;
-        while self.failing.is_none() && self.batch.len() < MOST_RECORDS && bytes <= MOST_BYTES {
-            let Some(held) = self.held.pop_front() else {
-                break;
-            };
-            bytes += L::weight(&held);
-            self.batch.push(held);
-        }
-        bytes
-    }
-
-    /// Leaves out what later records make void, once there are twice as many as were left the last time.
-    fn condense(&mut self) {
-        if self.held.len() >= self.many_held {
-            L::condense(&mut self.held);
-            self.many_held = MANY_HELD.max(2 * self.held.len());
-        }
-    }
-
     /// Whether there is something to write that is no record of its own.
     fn has_more(&self) -> bool {
         !self.partial.is_empty() || self.ledger.has_leftovers()
@@ -319,12 +314,15 @@ impl<L: Ledger> Writer<'_, L> {
         }
     }
 
-    /// Commits the batch, and answers.
+    /// Commits the batch, and answers. Also if it left a record out for which the file is damaged, and the
+    /// others are to be written without it.
     fn commit(&mut self) -> rusqlite::Result<()> {
         let mut bytes = self.batch.iter().map(L::weight).sum::<u64>();
         let mut parts = Vec::new();
         let begun = self.means.clock.mono();
-        self.transact(&mut parts)?;
+        if let Err(error) = self.transact(&mut parts) {
+            return self.leave_out(error);
+        }
         let took = self.means.clock.mono().saturating_sub(begun);
         self.ledger.committed();
         if self.means.commits_sync {
@@ -360,11 +358,13 @@ impl<L: Ledger> Writer<'_, L> {
             self.batch.push(record);
         }
         for (place, record) in self.batch.iter_mut().enumerate() {
+            self.writing = Some(place);
             faults.at(Step::Write)?;
             if self.ledger.write(&mut self.statements, record)? == Written::Part {
                 parts.push(place);
             }
         }
+        self.writing = None;
         self.ledger.finish(&mut self.statements)?;
         faults.at(Step::Commit)?;
         self.commit.execute(()).map(drop)

@@ -252,6 +252,36 @@ fn qu_06_a_gateway_that_is_killed_on_a_full_disk_has_everything_when_there_is_ro
     shared.book.expect_no_fault();
 }
 
+#[test]
+#[ignore = "needs the right to mount"]
+fn qu_06_an_end_in_order_on_a_full_disk_says_that_changes_are_lost() {
+    let Some(disk) = Disk::in_memory(24 * MIB) else {
+        return;
+    };
+    let mut random = Random(seed());
+    let upstream = Upstream::with(Behaviour::status(500));
+    let queue = "retry = [\"200ms\"]";
+    let config = config(&upstream, &disk.state(), queue, "keep_free = \"0B\"");
+    let mut gateway = Gateway::start(&config);
+    let mut senders = Senders::start(2, &mut random, &["queue_unavailable", "queue_full"]);
+    let shared = Arc::clone(&senders.shared);
+    senders.go_to(Some(gateway.addr()));
+    let is_over = Arc::new(AtomicBool::new(false));
+    assert!(eventually(LATE, || shared.book.sums().known > 30));
+    let filling = disk.keep_full(&is_over);
+    assert!(eventually(LATE, || errors(&gateway, "full") > 0.5));
+    senders.stop();
+    upstream.behave(Behaviour::status(200));
+    all_comes(&upstream, &senders, &gateway);
+    gateway.signal("TERM");
+    let status = gateway.wait_exit(LATE).expect("it ends");
+    assert_eq!(status.code(), Some(0), "{}", gateway.stderr());
+    let words = "changes could not be written before the end: what was delivered meanwhile is delivered again";
+    assert!(gateway.says(words), "{}", gateway.stderr());
+    is_over.store(true, Ordering::SeqCst);
+    filling.join().expect("the filling ends");
+}
+
 /// Such a start, and a reload of a configuration in which nothing was new, failed: each asked for the numbers of its
 /// routes where something could have been written.
 #[test]

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::ledger::Record;
+use super::records::Record;
 use crate::clock::UnixMillis;
 use crate::queue::Number;
 use crate::replay::passing::Change;

@@ -6,86 +6,26 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use arc_swap::ArcSwap;
-use futures_channel::oneshot;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::attempts;
+use super::records::{Accepting, Record};
 use super::rows::{PIECE, PLACES, mark, piece_number, state_number};
 use super::statements::Statements;
 use super::{begun, condensing, sealed};
 use crate::queue::{Attempt, Change, Number, State};
-use crate::replay::passing;
-use crate::store::sealing::{Keyring, Owner, Part, Sealing};
+use crate::store::StoreError;
+use crate::store::sealing::{Keyring, Owner, Part};
 use crate::store::sqlite::integer;
 use crate::store::sqlite::journal::Journal;
 use crate::store::sqlite::meta::{self, MetaKey};
 use crate::store::sqlite::room::Purpose;
-use crate::store::sqlite::stats::Shared;
+use crate::store::sqlite::stats::{ErrorKind, Shared};
 use crate::store::sqlite::writer::{Ledger, Written};
-use crate::store::{Accepted, StoreError};
 
 /// The numbers of deliveries that are set aside at a time. None of them is used again after a start,
 /// whether it was used or not.
 const SET_ASIDE: u64 = 4096;
-
-/// The place for an answer.
-type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
-
-/// What is written.
-#[derive(Debug)]
-pub(super) enum Record {
-    Accept(Box<Accepting>),
-    Change {
-        number: Number,
-        change: Change,
-        /// The attempt that failed, if the change is its end.
-        attempt: Option<Attempt>,
-        answer: Answer<()>,
-    },
-    Claims {
-        changes: Vec<passing::Change>,
-        answer: Answer<()>,
-    },
-}
-
-/// A delivery on its way into the database.
-#[derive(Debug)]
-pub(super) struct Accepting {
-    delivery: Accepted,
-    /// Its number, once a part of it was written.
-    number: Option<Number>,
-    /// The pieces of its body that were written.
-    pieces: u64,
-    /// The form in which it is written, once a part of it was.
-    sealing: Option<Sealing>,
-    answer: Answer<Number>,
-}
-
-impl Accepting {
-    pub(super) fn new(delivery: Accepted, answer: Answer<Number>) -> Self {
-        Self {
-            delivery,
-            number: None,
-            pieces: 0,
-            sealing: None,
-            answer,
-        }
-    }
-}
-
-impl Record {
-    /// Answers that it is not written.
-    pub(super) fn refuse(self, error: &StoreError) {
-        match self {
-            Self::Accept(accepting) => {
-                let _ = accepting.answer.send(Err(error.clone()));
-            }
-            Self::Change { answer, .. } | Self::Claims { answer, .. } => {
-                let _ = answer.send(Err(error.clone()));
-            }
-        }
-    }
-}
 
 /// The rows of `queue.db`.
 pub(super) struct Queue {
@@ -114,6 +54,7 @@ struct Open {
     gone_bytes: u64,
     left: Vec<i64>,
     is_swept: bool,
+    is_stuck: bool,
 }
 
 /// The pieces of bodies that were not written as a whole.
@@ -317,6 +258,9 @@ impl Ledger for Queue {
     type Record = Record;
     type Statements<'c> = Statements<'c>;
 
+    const UNWRITTEN: &'static str =
+        "what was delivered meanwhile is delivered again after the next start, with the same ids";
+
     fn prepare<'c>(&self, connection: &'c Connection) -> rusqlite::Result<Statements<'c>> {
         Statements::prepare(connection)
     }
@@ -379,7 +323,12 @@ impl Ledger for Queue {
     fn finish(&mut self, to: &mut Statements<'_>) -> rusqlite::Result<()> {
         self.journal.finish(&mut to.claim)?;
         if let Some(piece) = self.leftovers.front() {
-            to.drop_piece.execute([piece])?;
+            let dropped = to.drop_piece.execute([piece]);
+            // One that the file is damaged for stays where it is, and is not tried again.
+            self.open.is_stuck = dropped
+                .as_ref()
+                .is_err_and(|error| ErrorKind::of(error) == ErrorKind::Damaged);
+            dropped?;
             self.open.is_swept = true;
         }
         Ok(())
@@ -406,7 +355,9 @@ impl Ledger for Queue {
 
     fn rolled_back(&mut self) {
         self.journal.rolled_back();
-        self.open = Open::default();
+        if std::mem::take(&mut self.open).is_stuck {
+            self.leftovers.pop_front();
+        }
     }
 
     fn answer(&mut self, record: Record) {
@@ -431,6 +382,20 @@ impl Ledger for Queue {
             self.leftovers.extend(pieces);
         }
         Record::Accept(accepting).refuse(error);
+        None
+    }
+
+    fn give_up(&self, record: Record, error: &StoreError) -> Option<Record> {
+        let Record::Change { number, .. } = record else {
+            // New deliveries and claims go to the end of the tables, where all others do.
+            return Some(record);
+        };
+        log::error!(
+            "state: what became of the delivery of number {} cannot be written ({error}): the next start finds \
+             it as it was before, and `verigate state check` says what is damaged",
+            number.0
+        );
+        record.refuse(error);
         None
     }
 

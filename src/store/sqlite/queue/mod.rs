@@ -6,6 +6,7 @@ mod condensing;
 mod contents;
 mod encrypting;
 mod ledger;
+mod records;
 mod rows;
 mod statements;
 
@@ -22,7 +23,7 @@ use rusqlite::Connection;
 use super::database::{Database, Opened, closed};
 use super::file::{Kind, OpenError};
 use super::meta::{self, MetaKey};
-use super::stats::{Observer, Stats};
+use super::stats::{ErrorKind, Observer, Stats};
 use super::{failure, in_words, journal};
 use crate::clock::Clock;
 use crate::queue::{Attempt, AttemptEnd, Change, Delivery, Number, Progress, RouteNumber};
@@ -33,7 +34,8 @@ pub(super) use contents::Contents;
 use contents::Fault;
 pub use encrypting::Encrypted;
 pub(super) use encrypting::{counted, plain_is_damage};
-use ledger::{Accepting, Queue, Record};
+use ledger::Queue;
+use records::{Accepting, Record};
 pub(super) use rows::PLACES;
 
 pub(super) static KIND: Kind = Kind {
@@ -175,14 +177,17 @@ impl QueueDb {
     /// Reads heads without their bodies, for a list; `Ok(None)` for a delivery that is gone.
     ///
     /// # Errors
-    /// [`StoreError`]; within, [`StoreError::Content`] for a head that cannot be had.
+    /// [`StoreError`]; within, the reason why a head cannot be had.
     pub fn heads(&self, numbers: &[Number]) -> Result<Vec<Head>, StoreError> {
         let connection = self.database.reader()?;
         let keys = self.keys.load();
         let failed = |error| failure(KIND.name, &error);
         let mut contents = Contents::prepare(&connection).map_err(failed)?;
         let head = |number: &Number| match contents.head(&keys, *number) {
-            Err(Fault::Sqlite(error)) => Err(failed(error)),
+            // Those on other pages can be had.
+            Err(Fault::Sqlite(error)) if ErrorKind::of(&error) != ErrorKind::Damaged => {
+                Err(failed(error))
+            }
             other => Ok(other.map_err(StoreError::from)),
         };
         numbers.iter().map(head).collect()

@@ -17,7 +17,7 @@ fn opened(dir: &Path) -> QueueDb {
     QueueDb::open(dir, &Clock::system(), None).unwrap()
 }
 
-fn numbers(queue: &QueueDb) -> Vec<u64> {
+fn numbers_of(queue: &QueueDb) -> Vec<u64> {
     let mut found = Vec::new();
     queue
         .deliveries(&mut |delivery| found.push(delivery.number.0))
@@ -51,10 +51,10 @@ fn a_failure_at_any_step_refuses_what_waits_and_loses_nothing() {
             kept.remove(0);
             kept.push(wait(queue.accept(delivery(5, 10))).unwrap());
             let expected: Vec<_> = kept.iter().map(|number| number.0).collect();
-            assert_eq!(numbers(&queue), expected, "{step:?}");
+            assert_eq!(numbers_of(&queue), expected, "{step:?}");
             assert_eq!(queue.stats().deliveries, 3);
             drop(queue);
-            assert_eq!(numbers(&opened(folder.path())), expected, "{step:?}");
+            assert_eq!(numbers_of(&opened(folder.path())), expected, "{step:?}");
         }
     }
 }
@@ -82,7 +82,7 @@ fn what_fails_again_after_a_recovery_waits_before_the_next() {
     }
     clock.step(1000, Duration::from_secs(1));
     wait(change).unwrap();
-    assert_eq!(numbers(&queue), [0; 0]);
+    assert_eq!(numbers_of(&queue), [0; 0]);
 }
 
 #[test]
@@ -121,6 +121,48 @@ fn while_nothing_can_be_written_the_last_change_of_each_delivery_is_kept() {
 }
 
 #[test]
+fn a_damaged_page_concerns_the_deliveries_on_it_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = opened(folder.path());
+    let numbers: Vec<_> = (0..20)
+        .map(|name| wait(queue.accept(delivery(name, 3000))).unwrap())
+        .collect();
+    drop(queue);
+    // The leaf on which the content of a delivery in the middle is. A row takes most of a page.
+    let path = folder.path().join("queue.db");
+    let mut bytes = fs::read(&path).unwrap();
+    let body = delivery(10, 3000).body;
+    let found = bytes.windows(64).position(|part| part == &body[1000..1064]);
+    let page = found.unwrap() / 4096 * 4096;
+    bytes[page..page + 8].fill(0xff);
+    fs::write(&path, bytes).unwrap();
+
+    let queue = opened(folder.path());
+    let heads = queue.heads(&numbers).unwrap();
+    let unreadable = heads.iter().filter(|head| head.is_err()).count();
+    assert!((1..3).contains(&unreadable), "{heads:?}");
+    let gone: Vec<_> = numbers
+        .iter()
+        .map(|number| queue.change(*number, Change::Gone))
+        .collect();
+    let gone: Vec<_> = gone.into_iter().map(wait).collect();
+    // A row is also taken out of its neighbours' pages, which may be the damaged one.
+    let failed = gone.iter().filter(|gone| gone.is_err()).count();
+    assert!((unreadable..6).contains(&failed), "{gone:?}");
+    assert!(
+        gone.iter()
+            .zip(&heads)
+            .all(|(gone, head)| gone.is_err() || head.is_ok())
+    );
+    assert!(queue.stats().failing.is_none());
+    let new = wait(queue.accept(delivery(30, 10))).unwrap();
+    let left = numbers.iter().zip(&gone).filter(|(_, gone)| gone.is_err());
+    let mut left: Vec<_> = left.map(|(number, _)| number.0).collect();
+    left.push(new.0);
+    assert_eq!(numbers_of(&queue), left);
+}
+
+#[test]
 fn a_large_body_that_fails_half_way_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let queue = opened(folder.path());
@@ -139,7 +181,7 @@ fn a_large_body_that_fails_half_way_leaves_nothing() {
             .unwrap()
     };
     until(|| queue.stats().failing.is_none() && pieces() == 0);
-    assert_eq!(numbers(&queue).len(), 1);
+    assert_eq!(numbers_of(&queue).len(), 1);
 }
 
 #[test]
@@ -159,7 +201,7 @@ fn a_full_disk_refuses_what_is_new_and_keeps_what_was_acknowledged() {
         "{error}"
     );
     assert!(kept.len() > 10, "{kept:?}");
-    assert_eq!(numbers(&queue), kept);
+    assert_eq!(numbers_of(&queue), kept);
     assert!(queue.stats().errors.of(ErrorKind::Full) >= 1);
     // It can be written again, and is full again. What becomes of a delivery needs no room.
     until(|| queue.stats().failing.is_none());
@@ -169,7 +211,7 @@ fn a_full_disk_refuses_what_is_new_and_keeps_what_was_acknowledged() {
     kept.remove(0);
     kept.push(wait(queue.accept(delivery(1, 5000))).unwrap().0);
     drop(queue);
-    assert_eq!(numbers(&opened(folder.path())), kept);
+    assert_eq!(numbers_of(&opened(folder.path())), kept);
 }
 
 #[test]
@@ -186,7 +228,7 @@ fn a_failed_sync_of_the_database_beside_the_writer_refuses_until_all_of_the_log_
         queue.faults().plan(Vec::new());
         until(|| queue.stats().failing.is_none());
         let second = wait(queue.accept(delivery(3, 10))).unwrap();
-        assert_eq!(numbers(&queue), [first.0, second.0]);
+        assert_eq!(numbers_of(&queue), [first.0, second.0]);
     }
 }
 
@@ -225,7 +267,7 @@ fn what_a_failed_sync_of_the_database_may_have_lost_is_put_there_again() {
     let third = accept(4).unwrap();
     drop(queue);
     let kept = [first.0, second.0, third.0];
-    assert_eq!(numbers(&opened(folder.path())), kept);
+    assert_eq!(numbers_of(&opened(folder.path())), kept);
 }
 
 #[test]
@@ -271,5 +313,5 @@ fn a_file_that_another_gateway_has_for_long_is_no_failure_during_an_upgrade() {
     let refused = wait(queue.accept(delivery(2, 10)));
     assert!(matches!(refused, Err(StoreError::Unavailable(_))));
     assert!(waits() >= 7, "{}", waits());
-    assert_eq!(numbers(&queue), [number.0]);
+    assert_eq!(numbers_of(&queue), [number.0]);
 }

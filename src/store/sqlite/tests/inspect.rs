@@ -116,6 +116,65 @@ fn faults_are_named() {
     );
 }
 
+/// SQLite deletes the log of an empty database, also where it only reads, and what was stored last with it.
+#[test]
+fn a_database_that_is_empty_while_its_log_is_not_is_named_and_nothing_is_deleted() {
+    for empty in [
+        |path: &Path| fs::write(path, b"").unwrap(),
+        |path: &Path| fs::remove_file(path).unwrap(),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let queue = QueueDb::open(dir, &Clock::system(), None).unwrap();
+        wait(queue.accept(delivery(1, 1))).unwrap();
+        let crashed = tempfile::tempdir().unwrap();
+        let at = |name| crashed.path().join(name);
+        for name in ["queue.db", "queue.db-wal"] {
+            fs::copy(dir.join(name), at(name)).unwrap();
+        }
+        let (whole, log) = (fs::read(at("queue.db")), fs::read(at("queue.db-wal")));
+        empty(&at("queue.db"));
+        let faults = check(crashed.path()).unwrap().join("\n");
+        let started = QueueDb::open(crashed.path(), &Clock::system(), None);
+        for said in [
+            faults,
+            info(crashed.path()).unwrap_err().to_string(),
+            back_up(crashed.path(), &at("copy"))
+                .unwrap_err()
+                .to_string(),
+            started.unwrap_err().to_string(),
+        ] {
+            assert!(said.contains("and queue.db-wal beside it is not"), "{said}");
+        }
+        assert_eq!(fs::read(at("queue.db-wal")).unwrap(), log.unwrap());
+        fs::write(at("queue.db"), whole.unwrap()).unwrap();
+        let queue = QueueDb::open(crashed.path(), &Clock::system(), None).unwrap();
+        assert_eq!(queue.stats().deliveries, 1);
+    }
+}
+
+#[test]
+fn a_queue_that_is_gone_beside_a_window_is_a_fault_and_no_backup_is_made_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    drop(QueueDb::open(dir, &Clock::system(), None).unwrap());
+    drop(WindowDb::open(dir, &Clock::system(), None).unwrap());
+    fs::remove_file(dir.join("queue.db")).unwrap();
+    let faults = check(dir).unwrap();
+    assert_eq!(faults.len(), 1);
+    for said in [
+        faults[0].clone(),
+        info(dir).unwrap_err().to_string(),
+        back_up(dir, &dir.join("copy")).unwrap_err().to_string(),
+    ] {
+        assert!(
+            said.contains("queue.db is empty or missing, and window.db beside it is not"),
+            "{said}"
+        );
+    }
+    assert!(!dir.join("copy").exists());
+}
+
 /// It left its part, which took the room that the gateway needed.
 #[test]
 fn a_backup_that_fails_leaves_nothing_behind_and_says_so() {
@@ -178,13 +237,12 @@ fn a_database_that_a_start_did_not_finish_holds_nothing_and_is_passed_over() {
         }
     }
     assert!(!dir.join("none").exists());
-    let window = WindowDb::open(dir, &Clock::system(), None).unwrap();
+    drop(QueueDb::open(dir, &Clock::system(), None).unwrap());
+    fs::write(dir.join("window.db"), b"").unwrap();
     assert_eq!(info(dir).unwrap().len(), 1);
     assert_eq!(check(dir).unwrap(), Vec::<String>::new());
     assert_eq!(back_up(dir, &dir.join("copy")).unwrap().len(), 1);
-    drop(window);
-
-    drop(QueueDb::open(dir, &Clock::system(), None).unwrap());
+    drop(WindowDb::open(dir, &Clock::system(), None).unwrap());
     assert_eq!(info(dir).unwrap().len(), 2);
     // Of another program, on the other hand, nothing is passed over.
     fs::remove_file(&unfinished).unwrap();
