@@ -120,6 +120,7 @@ impl Queue {
             if route.is_ordered() != settings.is_ordered {
                 reordered.push(place);
             }
+            route.pace.change(settings.rate, now.mono);
             route.settings = Some(settings);
         }
         for place in gone {

@@ -16,10 +16,14 @@ pub(super) struct Pace {
 impl Pace {
     /// The earliest moment of the next attempt on the monotonic clock, if it is later than `now`.
     pub(super) fn wait(&self, rate: Option<Rate>, now: Duration) -> Option<Duration> {
-        let rate = rate?;
-        // A rate that was raised since holds nobody to the distance of the old one.
-        let next = self.next.min(now.saturating_add(distance(rate)));
-        (next > now).then_some(next)
+        (rate.is_some() && self.next > now).then_some(self.next)
+    }
+
+    /// The route has another rate, or none: the next attempt waits no longer than the new distance from
+    /// now, however far away it was by the old one.
+    pub(super) fn change(&mut self, rate: Option<Rate>, now: Duration) {
+        let distance = rate.map_or(Duration::ZERO, distance);
+        self.next = self.next.min(now.saturating_add(distance));
     }
 
     /// The earliest moment of the next attempt on the monotonic clock, which may be over.
@@ -79,26 +83,5 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn a_rate_that_is_raised_or_dropped_holds_nobody() {
-        let slow = Rate {
-            count: 1,
-            per: Duration::from_secs(3600),
-        };
-        let fast = Rate {
-            count: 10,
-            per: Duration::from_secs(1),
-        };
-        let mut pace = Pace::default();
-        let now = Duration::from_secs(10);
-        pace.begin(Some(slow), now);
-        assert!(pace.wait(Some(slow), now) > Some(Duration::from_secs(3600)));
-        assert_eq!(
-            pace.wait(Some(fast), now),
-            Some(now + Duration::from_millis(100))
-        );
-        assert_eq!(pace.wait(None, now), None);
     }
 }

@@ -135,6 +135,49 @@ fn attempts_keep_to_the_rate() {
 }
 
 #[test]
+fn a_rate_that_is_raised_holds_nobody_to_the_old_distance() {
+    let rated = |rate: Option<(u32, u64)>| Settings {
+        rate: rate.map(|(count, per)| Rate {
+            count,
+            per: Duration::from_secs(per),
+        }),
+        ..slots(100)
+    };
+    let slow = || rated(Some((1, 3600)));
+    for (changes, distance) in [
+        (vec![rated(Some((100, 1)))], 0.01),
+        (vec![rated(None)], 0.0),
+        // The far moment of the slow rate does not come back with the next rate.
+        (vec![rated(None), rated(Some((10, 1)))], 0.1),
+        // The same rate again, and a slower one, put off nothing.
+        (vec![slow(), rated(Some((1, 7200)))], 3500.0),
+    ] {
+        let mut bench = Bench::new(slow());
+        for number in 1..=3 {
+            bench.add(number);
+        }
+        assert_eq!(bench.begin_all(), [1]);
+        bench.pass(100.0);
+        for settings in changes {
+            bench.set(settings);
+        }
+        let mut waited = 0.0;
+        let begun = loop {
+            let begun = bench.begin_all();
+            if !begun.is_empty() {
+                break begun;
+            }
+            // A timer may come late, and there may be looks in between.
+            let wait = bench.wait().unwrap() / 2.0 + 0.001;
+            bench.pass(wait);
+            waited += wait;
+            assert!(waited < distance + 0.01, "{waited} of {distance}");
+        };
+        assert!(begun.starts_with(&[2]), "{begun:?}");
+    }
+}
+
+#[test]
 fn routes_do_not_wait_for_each_other() {
     let other = RouteNumber(9);
     let mut bench = Bench::new(slots(1));
