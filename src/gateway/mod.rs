@@ -420,8 +420,8 @@ fn build(
         backlog.as_deref(),
     )
     .map_err(|fault| StartError::Build(fault.to_string()))?;
-    if let Some(backlog) = &backlog {
-        backlog.set_routes(snapshot.queued_routes(), now);
+    if let (Some(kept), Some(backlog)) = (kept, &backlog) {
+        kept.fill(backlog, &snapshot, now)?;
     }
     let journal = kept.map(|kept| Arc::clone(&kept.window.journal));
     if let Some(journal) = &journal {

@@ -44,8 +44,8 @@ pub(super) fn after_failure(
 
 /// The longest delay in milliseconds that a delivery can have at the start after `round` failed
 /// attempts. What is due later than this was written under another clock.
-pub(super) fn longest(settings: Option<&Settings>, round: u32) -> i64 {
-    let own = settings.map_or(Duration::ZERO, |settings| step(settings, round));
+pub(super) fn longest(settings: &Settings, round: u32) -> i64 {
+    let own = step(settings, round);
     let spread = i64::try_from(own.as_millis() * 6 / 5).unwrap_or(i64::MAX / 4);
     spread.max(i64::try_from(LONGEST_ASKED.as_millis()).unwrap_or(i64::MAX))
 }
@@ -102,9 +102,9 @@ mod tests {
             ..Settings::default()
         };
         assert!(after_failure(&endless, 1, 1.0, Some(Duration::MAX)) > 0);
-        assert!(longest(Some(&endless), 1) > 0);
+        assert!(longest(&endless, 1) > 0);
         assert_eq!(after_failure(&settings(&[]), 1, 0.5, None), 60_000);
-        assert_eq!(longest(None, 1), 3_600_000);
-        assert_eq!(longest(Some(&settings(&[6000])), 1), 7_200_000);
+        assert_eq!(longest(&settings(&[]), 1), 3_600_000);
+        assert_eq!(longest(&settings(&[6000]), 1), 7_200_000);
     }
 }

@@ -100,7 +100,8 @@ impl Queue {
 
     /// Sets the routes of the configuration in force. Routes that are not among them hold their
     /// deliveries until they are listed again. Takes a time that grows with the number of all
-    /// deliveries where a route begins or ceases to be ordered.
+    /// deliveries where a route begins or ceases to be ordered, and with that of the deliveries that a
+    /// route has already when it is set for the first time.
     pub fn set_routes(
         &mut self,
         listed: impl IntoIterator<Item = (RouteNumber, Settings)>,
@@ -108,7 +109,7 @@ impl Queue {
     ) {
         self.observe(now);
         let mut gone: BTreeSet<u32> = self.route_places.values().copied().collect();
-        let mut reordered = Vec::new();
+        let (mut reordered, mut first_set) = (Vec::new(), Vec::new());
         for (number, settings) in listed {
             let place = self.route_place(number);
             gone.remove(&place);
@@ -121,7 +122,9 @@ impl Queue {
                 reordered.push(place);
             }
             route.pace.change(settings.rate, now.mono);
-            route.settings = Some(settings);
+            if route.settings.replace(settings).is_none() {
+                first_set.push(place);
+            }
         }
         for place in gone {
             let route = self.routes.at_mut(place);
@@ -129,6 +132,9 @@ impl Queue {
                 route.is_listed = false;
                 route.interruptions += 1;
             }
+        }
+        for place in first_set {
+            self.cut_delays(place, now);
         }
         for place in reordered {
             self.reorder(place, now);
@@ -195,9 +201,9 @@ impl Queue {
             State::Dead => progress.due.0,
             State::Waiting | State::Retrying => {
                 // A delivery waits as long as was decided, but no longer than could be decided: the
-                // clock may have been set back since.
+                // clock may have been set back since. What could be is known once the route was set.
                 let settings = self.routes.at(route).settings.as_ref();
-                let longest = delay::longest(settings, progress.round);
+                let longest = settings.map_or(i64::MAX, |own| delay::longest(own, progress.round));
                 let left = progress.due.0.saturating_sub(now.wall.0);
                 at.saturating_add(left.min(longest))
             }

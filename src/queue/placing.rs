@@ -1,6 +1,7 @@
 //! Where a delivery waits: in the line of its account, behind its order key, or for its time.
 
 use super::State;
+use super::delay;
 use super::entry::Place;
 use super::index::{Queue, millis};
 use super::slab::NONE;
@@ -184,6 +185,34 @@ impl Queue {
         } else {
             key.waiting.push_back(&mut self.entries, slot);
             self.entries.at_mut(slot).place = Place::Blocked;
+        }
+    }
+
+    /// Cuts the delays that deliveries of a route have brought along to those that it could have given
+    /// them, now that its settings are known.
+    pub(super) fn cut_delays(&mut self, place: u32, now: Now) {
+        let route = self.routes.at(place);
+        let Some(settings) = route.settings.clone() else {
+            return;
+        };
+        let late = self.late.iter().copied();
+        let late = late.filter(|slot| self.route_of(*slot) == place);
+        let slots: Vec<u32> = route.timed.all().chain(late).collect();
+        for slot in slots {
+            let entry = self.entries.at(slot);
+            let longest = delay::longest(&settings, entry.round);
+            let latest = millis(now).saturating_add(longest);
+            if entry.due <= latest {
+                continue;
+            }
+            let is_timed = entry.place == Place::Timed;
+            if is_timed {
+                self.unlink(slot);
+            }
+            self.entries.at_mut(slot).due = latest;
+            if is_timed {
+                self.put(slot, Place::Timed);
+            }
         }
     }
 

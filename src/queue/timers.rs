@@ -15,6 +15,11 @@ impl Timers {
         self.heap.first().copied()
     }
 
+    /// All of them, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = u32> {
+        self.heap.iter().copied()
+    }
+
     /// The one that is due first, without the one of this number.
     pub(super) fn first_other(&self, entries: &Entries, number: u64) -> Option<u32> {
         let first = self.first()?;

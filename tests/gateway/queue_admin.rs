@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::support::answer::Answer;
@@ -519,4 +520,43 @@ fn a_pause_survives_a_restart_and_ends_by_hand() {
     done(&gateway, "POST", "/queue/resume", &route);
     upstream.wait_for(2);
     assert!(!paused(&gateway));
+}
+
+#[test]
+fn a_long_delay_survives_a_restart_an_upgrade_and_the_absence_of_its_route() {
+    let upstream = Upstream::with(Behaviour::status(500));
+    let without = Config::new()
+        .route(Route::plain(&upstream))
+        .extra("[state]\ndir = \"state\"")
+        .admin("token", "\"env:ADMIN_TOKEN\"")
+        .env("ADMIN_TOKEN", TOKEN);
+    let route = Route::itellico(&upstream).set("mode", "\"queue\"");
+    let long = without
+        .clone()
+        .route(route.set("queue", "{ retry = [\"6h\"] }"));
+    // A delay is spread by a fifth either way.
+    let expect_long = |gateway: &Gateway, count: usize| {
+        let all = list(gateway, "state=retrying");
+        assert_eq!(all.len(), count, "{all:?}");
+        for one in all {
+            let due: Timestamp = one["next_at"].as_str().and_then(|at| at.parse().ok()).expect("a time");
+            let left = due.duration_since(Timestamp::now());
+            assert!(left > SignedDuration::from_hours(4), "{left} of {one}");
+        }
+    };
+    let gateway = Gateway::start(&long);
+    send(&gateway, 2, "retrying");
+    expect_long(&gateway, 2);
+    let mut gateway = gateway.killed_and_started(&long);
+    expect_long(&gateway, 2);
+    let new = gateway.successor(&long);
+    assert!(gateway.wait_exit(LATE).is_some(), "{}", gateway.stderr());
+    // What is tried shows that the new process has read what the old one wrote.
+    send(&new, 1, "retrying");
+    expect_long(&new, 3);
+    let new = new.killed_and_started(&without);
+    new.rewrite(&long);
+    done(&new, "POST", "/reload", &Value::Null);
+    send(&new, 1, "retrying");
+    expect_long(&new, 4);
 }

@@ -9,6 +9,7 @@ use crate::config::State;
 use crate::gateway::running::backlog::{Backlog, Means};
 use crate::gateway::running::backlog_by_hand::keyring;
 use crate::gateway::running::backlog_seen::deliveries_wait;
+use crate::gateway::running::snapshot::Snapshot;
 use crate::queue::Limits;
 use crate::replay::Window;
 use crate::store::StoreError;
@@ -122,7 +123,8 @@ impl Kept {
         Ok(self.window.restore_late(window, now)?)
     }
 
-    /// The queue, with what waits in it. `bodies` is the memory for bodies that are read.
+    /// The queue, without what waits in it: [`Self::fill`] must follow. `bodies` is the memory for bodies
+    /// that are read.
     ///
     /// # Errors
     /// [`KeptError`].
@@ -144,7 +146,23 @@ impl Kept {
             keep_free: state.keep_free,
             bodies,
         };
-        let backlog = Backlog::load(means, now)?;
+        Ok(Backlog::open(means, now)?)
+    }
+
+    /// Puts into the queue what waits on disk, now that the settings of its routes are known, and says
+    /// what that is.
+    ///
+    /// # Errors
+    /// [`KeptError`].
+    pub(crate) fn fill(
+        &self,
+        backlog: &Backlog,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Result<(), KeptError> {
+        backlog.read_store(now, |queue| {
+            queue.set_routes(snapshot.queue_settings(), now);
+        })?;
         let (_, bytes) = backlog.queue().totals();
         let statuses = backlog.statuses(now);
         let counts = || statuses.iter().map(|(_, status)| status.counts);
@@ -166,6 +184,7 @@ impl Kept {
             log::info!("state: {waiting}{dead}, {bytes} bytes in all");
         }
         backlog.report_keys();
-        Ok(backlog)
+        backlog.set_routes(snapshot.queued_routes(), now);
+        Ok(())
     }
 }

@@ -116,11 +116,11 @@ pub(crate) struct Proved {
 }
 
 impl Backlog {
-    /// A queue over a store, with what the store has.
+    /// A queue over a store, without what the store has: [`Self::read_store`] must follow.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub(crate) fn load(means: Means, now: Now) -> Result<Self, StoreError> {
+    pub(crate) fn open(means: Means, now: Now) -> Result<Self, StoreError> {
         let Means {
             store,
             metrics,
@@ -132,16 +132,13 @@ impl Backlog {
         let known = store.routes()?.into_iter();
         let names = known.map(|route| (route.number, Arc::from(route.name)));
         let names = Mutex::new(names.collect());
-        let mut queue = Queue::new(limits);
-        store.deliveries(&mut |delivery| queue.add(&delivery, now))?;
-        pause_as_stored(&store, &mut queue)?;
         let backlog = Self {
             store,
             metrics,
             names,
             overdue: Mutex::default(),
             full: RateLimits::new(FULL_AGAIN),
-            queue: Mutex::new(queue),
+            queue: Mutex::new(Queue::new(limits)),
             joined: Mutex::new(None),
             limits,
             wake: Notify::new(),
@@ -333,18 +330,21 @@ impl Backlog {
         self.wake.notify_one();
     }
 
-    /// Reads the store once more, after another process has written to it. Nothing may be in flight
-    /// here. `set_up` sets the routes and their pauses.
+    /// Reads the store: at the start, and once more after another process has written to it. Nothing may
+    /// be in flight here. `set_up` sets the routes of the configuration in force. It is called before
+    /// the deliveries come, which wait no longer than the settings of their route allow, and again
+    /// after them, since a reload may have come meanwhile.
     ///
     /// # Errors
     /// [`StoreError`]: what was known before stays.
-    pub(crate) fn read_again(
+    pub(crate) fn read_store(
         &self,
         now: Now,
-        set_up: impl FnOnce(&mut Queue),
+        set_up: impl Fn(&mut Queue),
     ) -> Result<(), StoreError> {
         *self.joined() = Some(Vec::new());
         let mut queue = Queue::new(self.limits);
+        set_up(&mut queue);
         let read = self
             .store
             .deliveries(&mut |delivery| queue.add(&delivery, now))

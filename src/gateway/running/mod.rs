@@ -292,10 +292,9 @@ impl Running {
     /// Reads the queue once more, after the process before this one has ended.
     pub(crate) fn read_queue_again(&self, backlog: &Backlog) {
         let now = self.clock.now();
-        let snapshot = self.snapshot.load_full();
-        let routes = snapshot.queued_routes();
-        let listed = routes.map(|(number, route)| (number, queue_of_route::settings(route)));
-        let read = backlog.read_again(now, |queue| queue.set_routes(listed, now));
+        let read = backlog.read_store(now, |queue| {
+            queue.set_routes(self.snapshot.load().queue_settings(), now);
+        });
         if let Err(error) = read {
             log::error!("the queue cannot be read again: {error}");
         }

@@ -15,7 +15,7 @@ use once_cell::sync::OnceCell;
 use super::backlog::Backlog;
 use super::ignored::IgnoredTypes;
 use super::learning::{Awaited, SecretSource};
-use super::queue_of_route::QueueOfRoute;
+use super::queue_of_route::{self, QueueOfRoute};
 use super::resigning::Resigning;
 use crate::clock::{Now, UnixMillis};
 use crate::config;
@@ -23,7 +23,7 @@ use crate::config::{Config, HandshakeMode, Mode, OnError, Route};
 use crate::gateway::client::answer::RouteAnswers;
 use crate::gateway::upstream::{Group, Upstreams};
 use crate::key::secret::Secret;
-use crate::queue::RouteNumber;
+use crate::queue::{RouteNumber, Settings};
 use crate::routes::{Match, PathPattern, RouteTable};
 use crate::scheme::Handshake;
 use crate::store::StoreError;
@@ -310,6 +310,12 @@ impl Snapshot {
     pub(crate) fn queued_routes(&self) -> impl Iterator<Item = (RouteNumber, &Route)> {
         let routes = self.queued.iter();
         routes.map(|(number, route)| (*number, &route.config))
+    }
+
+    /// Every route that has a number in the store, with its settings for the schedule.
+    pub(crate) fn queue_settings(&self) -> impl Iterator<Item = (RouteNumber, Settings)> {
+        let routes = self.queued_routes();
+        routes.map(|(number, route)| (number, queue_of_route::settings(route)))
     }
 
     /// The secrets that the routes of this snapshot wait for, or have got since it was built.

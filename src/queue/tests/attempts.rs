@@ -379,3 +379,40 @@ fn qu_02_due_times_survive_a_restart_and_a_clock_that_was_set() {
         assert_eq!(due.0, bench.now().wall.0 + 300_000, "{step}");
     }
 }
+
+#[test]
+fn what_a_route_could_have_decided_is_known_once_it_was_set() {
+    let long = || Settings {
+        retry: vec![Duration::from_secs(6 * 3600)],
+        ..Settings::default()
+    };
+    let mut bench = Bench::new(long());
+    for number in 1..=3 {
+        bench.add(number);
+        bench.lease().unwrap();
+        bench.end_with(number, 500);
+    }
+    let stored = bench.stored();
+    // Not in the configuration at the start, and put back by a reload; or there at once.
+    for is_absent in [false, true] {
+        for (step, left) in [(0, 6.0), (-31_536_000_000, 7.2)] {
+            let mut next = bench.restart(0.0, long(), &[]);
+            next.clock.step(step, Duration::ZERO);
+            let now = next.now();
+            next.queue = Queue::new(LIMITS);
+            if !is_absent {
+                next.set(long());
+            }
+            for delivery in &stored {
+                next.queue.add(delivery, now);
+            }
+            if is_absent {
+                assert_eq!(next.wait(), None);
+                next.set(long());
+            }
+            assert_eq!(next.wait(), Some(left * 3600.0), "{is_absent}, {step}");
+            next.pass(left * 3600.0);
+            assert_eq!(next.begin_all().len(), 3);
+        }
+    }
+}

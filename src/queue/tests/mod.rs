@@ -19,6 +19,12 @@ use crate::clock::{Clock, Now};
 /// The route of most tests.
 pub(super) const ROUTE: RouteNumber = RouteNumber(7);
 
+/// Limits that no test reaches.
+pub(super) const LIMITS: Limits = Limits {
+    max_bytes: 1 << 40,
+    max_deliveries: 1_000_000,
+};
+
 /// A queue and its clock. Nothing of it is random: delays are those of the schedule.
 pub(super) struct Bench {
     pub(super) queue: Queue,
@@ -30,10 +36,7 @@ impl Bench {
         let clock = Clock::set_to(UnixMillis(1_750_000_000_000));
         // No test is to pass because a process begins with its clock at zero.
         clock.step(0, Duration::from_secs(5000));
-        let mut queue = Queue::new(Limits {
-            max_bytes: 1 << 40,
-            max_deliveries: 1_000_000,
-        });
+        let mut queue = Queue::new(LIMITS);
         queue.set_routes([(ROUTE, settings)], clock.now());
         Self { queue, clock }
     }
@@ -164,7 +167,8 @@ impl Bench {
             .unwrap_or_else(|| panic!("{number} is gone"))
     }
 
-    /// A new process on the same clock after `seconds`, with what was stored.
+    /// A new process on the same clock after `seconds`, with what was stored, which comes once the
+    /// routes are set.
     pub(super) fn restart(&self, seconds: f64, settings: Settings, stored: &[Delivery]) -> Self {
         let wall = self.clock.now().wall.0;
         let mut next = Self::new(settings);
@@ -172,12 +176,8 @@ impl Bench {
         let ahead = wall + millis - next.clock.now().wall.0;
         // The queue of the new process has not seen a clock before this.
         next.clock.step(ahead, Duration::ZERO);
-        let limits = Limits {
-            max_bytes: 1 << 40,
-            max_deliveries: 1_000_000,
-        };
         let known = next.queue.routes.at(0).settings.clone();
-        next.queue = Queue::new(limits);
+        next.queue = Queue::new(LIMITS);
         next.queue
             .set_routes([(ROUTE, known.unwrap_or_default())], next.clock.now());
         for delivery in stored {
