@@ -7,8 +7,9 @@ use foldhash::fast::RandomState;
 
 use super::State;
 use super::entry::Entries;
+use super::heap::{Heap, Order};
 use super::list::List;
-use super::slab::Slab;
+use super::slab::{NONE, Slab};
 use crate::verify::claim::Mark;
 
 /// The two kinds of attempts, which have slots of their own.
@@ -32,37 +33,55 @@ impl Kind {
     }
 }
 
-/// The deliveries of an account that can be tried, and when it is their turn.
-#[derive(Clone, Copy, Debug, Default)]
-struct Line {
-    list: List,
-    /// Rises with each turn that the account has had.
-    turn: u64,
-}
-
 /// An account with deliveries in a route, or those of the route without an account.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Account {
     route: u32,
     mark: Option<Mark>,
     deliveries: u32,
     in_flight: u32,
-    first: Line,
-    retry: Line,
+    /// Those that can be tried and never were, in the order of acceptance, in which any of them may
+    /// come back.
+    first: Heap,
+    /// Those that can be tried again, in the order of becoming due.
+    retry: List,
+    /// For each kind, what rises with each turn that the account has had.
+    first_turn: u64,
+    retry_turn: u64,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self {
+            route: NONE,
+            mark: None,
+            deliveries: 0,
+            in_flight: 0,
+            first: Heap::new(Order::ByNumber),
+            retry: List::default(),
+            first_turn: 0,
+            retry_turn: 0,
+        }
+    }
 }
 
 impl Account {
-    fn line(&self, kind: Kind) -> &Line {
+    /// The first delivery of this kind that can be tried, or [`NONE`].
+    fn first(&self, kind: Kind) -> u32 {
         match kind {
-            Kind::First => &self.first,
-            Kind::Retry => &self.retry,
+            Kind::First => self.first.first().unwrap_or(NONE),
+            Kind::Retry => self.retry.first(),
         }
     }
 
-    fn line_mut(&mut self, kind: Kind) -> &mut Line {
+    fn has(&self, kind: Kind) -> bool {
+        self.first(kind) != NONE
+    }
+
+    fn turn(&mut self, kind: Kind) -> &mut u64 {
         match kind {
-            Kind::First => &mut self.first,
-            Kind::Retry => &mut self.retry,
+            Kind::First => &mut self.first_turn,
+            Kind::Retry => &mut self.retry_turn,
         }
     }
 }
@@ -138,11 +157,11 @@ impl Accounts {
 
     /// The first delivery in the line of an account.
     pub(super) fn first(&self, place: u32, kind: Kind) -> u32 {
-        self.all.at(place).line(kind).list.first()
+        self.all.at(place).first(kind)
     }
 
-    /// Puts a delivery in the line of its account: at the front if it was there before, otherwise in
-    /// the order of acceptance, or of becoming due.
+    /// Puts a delivery in the line of its account: one that was never tried in the order of acceptance,
+    /// another one in that of becoming due, or at the front if it was there before.
     pub(super) fn line_up(
         &mut self,
         entries: &mut Entries,
@@ -153,16 +172,15 @@ impl Accounts {
         let (place, kind) = (entries.at(slot).account, Kind::of(entries.at(slot).state));
         let account = self.all.at_mut(place);
         let in_flight = account.in_flight;
-        let line = account.line_mut(kind);
-        if line.list.is_empty() {
+        if !account.has(kind) {
             self.turn += 1;
-            line.turn = self.turn;
-            ready.of_mut(kind).insert((in_flight, line.turn), place);
+            *account.turn(kind) = self.turn;
+            ready.of_mut(kind).insert((in_flight, self.turn), place);
         }
         match kind {
-            _ if is_back => line.list.push_front(entries, slot),
-            Kind::First => line.list.push_by_number(entries, slot),
-            Kind::Retry => line.list.push_back(entries, slot),
+            Kind::First => account.first.insert(entries, slot),
+            Kind::Retry if is_back => account.retry.push_front(entries, slot),
+            Kind::Retry => account.retry.push_back(entries, slot),
         }
     }
 
@@ -171,10 +189,12 @@ impl Accounts {
         let (place, kind) = (entries.at(slot).account, Kind::of(entries.at(slot).state));
         let account = self.all.at_mut(place);
         let in_flight = account.in_flight;
-        let line = account.line_mut(kind);
-        line.list.remove(entries, slot);
-        if line.list.is_empty() {
-            ready.of_mut(kind).remove(&(in_flight, line.turn));
+        match kind {
+            Kind::First => account.first.remove(entries, slot),
+            Kind::Retry => account.retry.remove(entries, slot),
+        }
+        if !account.has(kind) {
+            ready.of_mut(kind).remove(&(in_flight, *account.turn(kind)));
         }
     }
 
@@ -184,7 +204,7 @@ impl Accounts {
         let turn = self.turn;
         self.count(ready, place, |account| {
             account.in_flight += 1;
-            account.line_mut(kind).turn = turn;
+            *account.turn(kind) = turn;
         });
     }
 
@@ -198,15 +218,15 @@ impl Accounts {
     fn count(&mut self, ready: &mut Ready, place: u32, change: impl FnOnce(&mut Account)) {
         let account = self.all.at_mut(place);
         for kind in Kind::ALL {
-            let key = (account.in_flight, account.line(kind).turn);
-            if !account.line(kind).list.is_empty() {
+            let key = (account.in_flight, *account.turn(kind));
+            if account.has(kind) {
                 ready.of_mut(kind).remove(&key);
             }
         }
         change(account);
         for kind in Kind::ALL {
-            let key = (account.in_flight, account.line(kind).turn);
-            if !account.line(kind).list.is_empty() {
+            let key = (account.in_flight, *account.turn(kind));
+            if account.has(kind) {
                 ready.of_mut(kind).insert(key, place);
             }
         }

@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use super::accounts::Kind;
 use super::entry::Place;
+use super::heap::Heap;
 use super::index::{Flight, Queue, millis};
 use super::slab::NONE;
-use super::timers::Timers;
 use super::{DeliveryId, Number, RouteNumber};
 use crate::clock::Now;
 
-/// The most timers of a route that are looked at in one call: the others follow in the next ones, each
-/// of which begins one attempt at most.
+/// The most timers of a route that are looked at in one go.
 const MOST_TIMERS: u32 = 32;
+
+/// The most goes in one call after which timers of a route are left. The others follow in the next call,
+/// so that nobody waits long for the queue.
+const MOST_GOES: u32 = 8;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +23,8 @@ pub enum Next {
     /// This delivery is tried now. [`Queue::ended`] must follow, whatever becomes of it.
     Try(Lease),
     /// Nothing is tried before this moment of the monotonic clock, unless something changes: a
-    /// delivery is added, an attempt ends, or an operator acts.
+    /// delivery is added, an attempt ends, or an operator acts. If the moment is now, so much is due
+    /// that the rest is left to the next call.
     Wait(Option<Duration>),
 }
 
@@ -79,13 +83,20 @@ impl Queue {
             self.routes.at_mut(place).wake = None;
             self.look_at(place);
         }
+        let mut goes = 0;
         while let Some(place) = self.looking.pop_front() {
             match self.offer(place, now) {
                 Offer::Try(slot) => {
                     self.looking.push_back(place);
                     return Next::Try(self.begin(place, slot, now));
                 }
-                Offer::Again => self.looking.push_back(place),
+                Offer::Again => {
+                    self.looking.push_back(place);
+                    goes += 1;
+                    if goes == MOST_GOES {
+                        return Next::Wait(Some(now.mono));
+                    }
+                }
                 Offer::Wait(wake) => {
                     let route = self.routes.at_mut(place);
                     route.is_looked_at = false;
@@ -130,7 +141,7 @@ impl Queue {
         }
         let route = self.routes.at_mut(place);
         let timers = [&route.timed, &route.delayed];
-        let firsts = timers.into_iter().filter_map(Timers::first);
+        let firsts = timers.into_iter().filter_map(Heap::first);
         let first_due = firsts.map(|slot| self.entries.at(slot).due).min();
         let chosen = route.choose(at).map(|kind| self.first_of(place, kind));
         let route = self.routes.at_mut(place);
@@ -149,7 +160,7 @@ impl Queue {
         for _ in 0..MOST_TIMERS {
             let route = self.routes.at(place);
             let timers = [&route.timed, &route.delayed];
-            let firsts = timers.into_iter().filter_map(Timers::first);
+            let firsts = timers.into_iter().filter_map(Heap::first);
             let due = firsts.filter(|slot| self.entries.at(*slot).due <= at);
             let Some(slot) = due.min_by_key(|slot| self.entries.at(*slot).due) else {
                 return true;

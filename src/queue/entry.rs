@@ -18,7 +18,7 @@ pub(super) struct Entry {
     pub(super) due: i64,
     /// The moment from which its age counts, by the wall clock.
     pub(super) aged_from: i64,
-    /// Its neighbours in the list that it is in. In timers, `before` is its place there.
+    /// Its neighbours in the list that it is in. In a heap, `before` is its place there.
     pub(super) before: u32,
     pub(super) after: u32,
     /// Its place among the accounts.

@@ -24,7 +24,7 @@ use crate::clock::{Now, UnixMillis};
 const STEP: i64 = 60_000;
 
 /// All deliveries that wait, are in flight or are dead, and when each is tried. A delivery takes about
-/// 100 bytes; an account or an order key that has deliveries about 150 more.
+/// 100 bytes; an account or an order key that has deliveries about 200 more.
 ///
 /// It is one value under one lock: each call takes a time that grows with the logarithm of what it
 /// holds, but for those that say otherwise.
@@ -44,7 +44,7 @@ pub struct Queue {
     pub(super) away: BTreeMap<u64, i64>,
     pub(super) away_until: BTreeSet<(i64, u64)>,
     /// Deliveries that were retried by hand before the start.
-    pub(super) late: Vec<u32>,
+    pub(super) late: BTreeSet<u32>,
     /// Routes in which something may be tried, each with its turn.
     pub(super) looking: VecDeque<u32>,
     /// Routes in which something may be tried from a moment on.
@@ -86,7 +86,7 @@ impl Queue {
             flights: HashMap::default(),
             away: BTreeMap::new(),
             away_until: BTreeSet::new(),
-            late: Vec::new(),
+            late: BTreeSet::new(),
             looking: VecDeque::new(),
             wakes: BTreeSet::new(),
             deliveries: 0,
@@ -234,7 +234,7 @@ impl Queue {
         let is_by_hand = progress.attempts > 0 && progress.round == 0;
         if key != NONE && is_by_hand {
             self.entries.at_mut(slot).place = Place::Late;
-            self.late.push(slot);
+            self.late.insert(slot);
         } else {
             self.settle_in(slot, now);
         }

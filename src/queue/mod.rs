@@ -21,6 +21,7 @@ mod choosing;
 mod delay;
 mod ending;
 mod entry;
+mod heap;
 mod index;
 mod keys;
 mod list;
@@ -35,7 +36,6 @@ mod room;
 mod route;
 mod settings;
 mod slab;
-mod timers;
 
 #[cfg(test)]
 mod tests;

@@ -89,7 +89,7 @@ impl Queue {
         self.look_at(number);
     }
 
-    /// Puts a delivery whose attempt was not made in front of its line.
+    /// Puts a delivery whose attempt was not made back in its line, where it was.
     pub(super) fn put_back(&mut self, slot: u32) {
         let number = self.route_of(slot);
         let route = self.routes.at_mut(number);
@@ -143,7 +143,9 @@ impl Queue {
             Place::Delayed => route.delayed.remove(&mut self.entries, slot),
             Place::Dead => route.dead.remove(&mut self.entries, slot),
             Place::Held => route.counts.held = route.counts.held.saturating_sub(1),
-            Place::Late => self.late.retain(|late| *late != slot),
+            Place::Late => {
+                self.late.remove(&slot);
+            }
             Place::Away => {
                 let number = entry.number;
                 if let Some(until) = self.away.remove(&number) {
@@ -160,7 +162,7 @@ impl Queue {
 
     /// Puts those that were retried by hand before the start last, in the order of that.
     pub(super) fn place_late(&mut self, now: Now) {
-        let mut late = std::mem::take(&mut self.late);
+        let mut late = Vec::from_iter(std::mem::take(&mut self.late));
         late.sort_by_key(|slot| {
             let entry = self.entries.at(*slot);
             (entry.aged_from, entry.number)
@@ -237,12 +239,18 @@ impl Queue {
                 key.holders = key.holders.saturating_sub(1);
             }
         }
-        // Those that have failed in their round go first: they held their key, or were about to be
-        // tried again.
-        let (begun, others): (Vec<u32>, Vec<u32>) = moved
-            .into_iter()
-            .partition(|slot| self.entries.at(*slot).round > 0);
-        for slot in begun.into_iter().chain(others) {
+        // Of those that have failed in their round, the first goes first: it held the key, or was about
+        // to be tried again.
+        let mut others = Vec::new();
+        for slot in moved {
+            let entry = self.entries.at(slot);
+            if entry.round > 0 && self.keys.at(entry.key).holders == 0 {
+                self.settle_in(slot, now);
+            } else {
+                others.push(slot);
+            }
+        }
+        for slot in others {
             self.settle_in(slot, now);
         }
     }

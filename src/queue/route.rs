@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::accounts::{Kind, Ready};
 use super::asked::Asked;
 use super::breaker::Breaker;
+use super::heap::{Heap, Order};
 use super::pace::Pace;
 use super::room::Reserved;
 use super::settings::{Rate, Settings};
-use super::timers::Timers;
 use super::{AttemptEnd, RouteNumber, State};
 use crate::clock::UnixMillis;
 use crate::verify::claim::Mark;
@@ -52,9 +52,9 @@ pub(super) struct Route {
     pub(super) choices: u8,
     pub(super) ready: Ready,
     /// Deliveries that wait for the schedule, and those that wait longer because somebody asked.
-    pub(super) timed: Timers,
-    pub(super) delayed: Timers,
-    pub(super) dead: Timers,
+    pub(super) timed: Heap,
+    pub(super) delayed: Heap,
+    pub(super) dead: Heap,
     pub(super) counts: Counts,
     /// Shared with the rooms that are held.
     pub(super) reserved: Arc<Reserved>,
@@ -115,9 +115,9 @@ impl Route {
             last_accounts: [None; 2],
             choices: 0,
             ready: Ready::default(),
-            timed: Timers::default(),
-            delayed: Timers::default(),
-            dead: Timers::default(),
+            timed: Heap::new(Order::ByTime),
+            delayed: Heap::new(Order::ByTime),
+            dead: Heap::new(Order::ByTime),
             counts: Counts::default(),
             reserved: Arc::default(),
             oldest_from: 0,

@@ -6,6 +6,12 @@ const BLOCK: usize = 1024;
 /// The place of no value.
 pub(super) const NONE: u32 = u32::MAX;
 
+#[cfg(test)]
+thread_local! {
+    /// The looks at values so far: tests measure by them what a call costs.
+    pub(super) static LOOKS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 /// Values at places from 0. A place is used again once its value was taken.
 #[derive(Debug)]
 pub(super) struct Slab<T> {
@@ -44,6 +50,8 @@ impl<T: Default> Slab<T> {
     }
 
     pub(super) fn at(&self, place: u32) -> &T {
+        #[cfg(test)]
+        LOOKS.set(LOOKS.get() + 1);
         let (block, within) = split(place);
         let found = self.blocks.get(block).and_then(|block| block.get(within));
         debug_assert!(found.is_some(), "no place {place}");
@@ -51,6 +59,8 @@ impl<T: Default> Slab<T> {
     }
 
     pub(super) fn at_mut(&mut self, place: u32) -> &mut T {
+        #[cfg(test)]
+        LOOKS.set(LOOKS.get() + 1);
         let (block, within) = split(place);
         let found = self
             .blocks

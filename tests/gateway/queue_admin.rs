@@ -539,7 +539,10 @@ fn a_long_delay_survives_a_restart_an_upgrade_and_the_absence_of_its_route() {
         let all = list(gateway, "state=retrying");
         assert_eq!(all.len(), count, "{all:?}");
         for one in all {
-            let due: Timestamp = one["next_at"].as_str().and_then(|at| at.parse().ok()).expect("a time");
+            let due: Timestamp = one["next_at"]
+                .as_str()
+                .and_then(|at| at.parse().ok())
+                .expect("a time");
             let left = due.duration_since(Timestamp::now());
             assert!(left > SignedDuration::from_hours(4), "{left} of {one}");
         }

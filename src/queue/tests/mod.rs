@@ -8,6 +8,7 @@ mod pauses;
 mod poison;
 mod simulation;
 mod slots;
+mod steps;
 mod stock;
 mod upgrade;
 
@@ -100,9 +101,13 @@ impl Bench {
 
     /// The attempt that begins now, if one does.
     pub(super) fn lease(&mut self) -> Option<Lease> {
-        match self.queue.next(self.clock.now()) {
-            Next::Try(lease) => Some(lease),
-            Next::Wait(_) => None,
+        let now = self.clock.now();
+        loop {
+            match self.queue.next(now) {
+                Next::Try(lease) => return Some(lease),
+                Next::Wait(Some(at)) if at <= now.mono => {}
+                Next::Wait(_) => return None,
+            }
         }
     }
 
