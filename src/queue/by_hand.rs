@@ -71,7 +71,7 @@ impl Queue {
         let Some(slot) = self.slot(number) else {
             return ByHand::Unknown;
         };
-        if self.is_under_way(slot) {
+        if self.entries.at(slot).place == Place::InFlight {
             return ByHand::InFlight;
         }
         self.leave_place(slot, now);
@@ -114,7 +114,7 @@ impl Queue {
         let Some(slot) = self.slot(number) else {
             return ByHand::Unknown;
         };
-        if self.is_under_way(slot) {
+        if self.entries.at(slot).place == Place::InFlight {
             return ByHand::InFlight;
         }
         self.remove(slot, now);
@@ -150,10 +150,5 @@ impl Queue {
             }
         }
         expired
-    }
-
-    /// Whether a delivery is in flight, here or in the process that this one replaces.
-    fn is_under_way(&self, slot: u32) -> bool {
-        matches!(self.entries.at(slot).place, Place::InFlight | Place::Away)
     }
 }

@@ -75,7 +75,6 @@ impl Queue {
         if !self.late.is_empty() {
             self.place_late(now);
         }
-        self.return_away(now);
         while let Some((at, place)) = self.wakes.first().copied()
             && at <= now.mono
         {
@@ -109,9 +108,7 @@ impl Queue {
                 }
             }
         }
-        let wake = self.wakes.first().map(|(at, _)| *at);
-        let away = self.away_until.first().map(|(until, _)| moment(*until));
-        Next::Wait(wake.into_iter().chain(away).min())
+        Next::Wait(self.wakes.first().map(|(at, _)| *at))
     }
 
     fn offer(&mut self, place: u32, now: Now) -> Offer {
@@ -201,7 +198,7 @@ impl Queue {
         };
         let found = self.undelayed(place).map(|slot| (slot, from));
         let Some((slot, from)) = found.or_else(delayed) else {
-            let is_any = route.under_way() > 0;
+            let is_any = route.in_flight > 0;
             let why = if is_any {
                 Probe::AfterAttempt
             } else {

@@ -8,7 +8,7 @@ use super::delay;
 use super::entry::Place;
 use super::index::{Flight, Queue, millis};
 use super::{AttemptEnd, Change, Number, State};
-use crate::clock::{Now, UnixMillis};
+use crate::clock::Now;
 
 /// The end of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +141,7 @@ impl Queue {
         entry.round = entry.round.saturating_add(1);
         ended.dead = self.death(&flight, status);
         if ended.dead.is_some() {
-            self.die(slot, now.wall, now);
+            self.die(slot, now);
         } else {
             self.schedule(slot, asked, at, jitter());
         }
@@ -170,13 +170,13 @@ impl Queue {
         (age >= max_age && is_undisturbed).then_some(DeadReason::Age)
     }
 
-    /// No attempt follows for a delivery that died at `died`.
-    pub(super) fn die(&mut self, slot: u32, died: UnixMillis, now: Now) {
+    /// No attempt follows for a delivery, which dies now.
+    fn die(&mut self, slot: u32, now: Now) {
         let place = self.route_of(slot);
         self.leave_place(slot, now);
         self.set_state(slot, State::Dead);
         let entry = self.entries.at_mut(slot);
-        entry.due = died.0;
+        entry.due = now.wall.0;
         entry.place = Place::Dead;
         let dead = &mut self.routes.at_mut(place).dead;
         dead.insert(&mut self.entries, slot);
@@ -210,7 +210,7 @@ impl Queue {
             .at_mut(place)
             .breaker
             .unprobe(number, millis(now));
-        self.die(slot, now.wall, now);
+        self.die(slot, now);
         Ended {
             change: Some(Change::Progress(self.progress(slot, now))),
             dead: Some(DeadReason::Damaged),

@@ -50,8 +50,6 @@ pub(super) enum Place {
     Delayed,
     /// In flight.
     InFlight,
-    /// In flight in the process that this one replaces.
-    Away,
     /// Not to be read, until an operator or the next start tries it again.
     Held,
     /// Retried by hand before the start: it goes last once all others are known.
@@ -65,7 +63,7 @@ impl Place {
     pub(super) fn holds_key(self) -> bool {
         matches!(
             self,
-            Self::Lined | Self::Timed | Self::Delayed | Self::InFlight | Self::Away | Self::Held
+            Self::Lined | Self::Timed | Self::Delayed | Self::InFlight | Self::Held
         )
     }
 }

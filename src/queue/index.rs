@@ -38,11 +38,8 @@ pub struct Queue {
     pub(super) keys: Keys,
     pub(super) routes: Slab<Route>,
     pub(super) route_places: BTreeMap<RouteNumber, u32>,
-    /// Attempts in flight in this process.
+    /// Attempts in flight.
     pub(super) flights: HashMap<u64, Flight, RandomState>,
-    /// Deliveries in flight in the process that this one replaces: until when, by the monotonic clock.
-    pub(super) away: BTreeMap<u64, i64>,
-    pub(super) away_until: BTreeSet<(i64, u64)>,
     /// Deliveries that were retried by hand before the start.
     pub(super) late: BTreeSet<u32>,
     /// Routes in which something may be tried, each with its turn.
@@ -84,8 +81,6 @@ impl Queue {
             routes: Slab::default(),
             route_places: BTreeMap::new(),
             flights: HashMap::default(),
-            away: BTreeMap::new(),
-            away_until: BTreeSet::new(),
             late: BTreeSet::new(),
             looking: VecDeque::new(),
             wakes: BTreeSet::new(),

@@ -225,7 +225,7 @@ impl Queue {
                     .and_then(|key| self.keys.mark(key)),
                 progress: self.progress(slot, now),
             },
-            is_in_flight: matches!(entry.place, Place::InFlight | Place::Away),
+            is_in_flight: entry.place == Place::InFlight,
             is_held: entry.place == Place::Held,
             is_behind: entry.place == Place::Blocked,
             behind: self.holder(slot),

@@ -29,7 +29,6 @@ mod listing;
 mod names;
 mod numbers;
 mod pace;
-mod passing;
 mod placing;
 mod retry_after;
 mod room;

@@ -146,13 +146,6 @@ impl Queue {
             Place::Late => {
                 self.late.remove(&slot);
             }
-            Place::Away => {
-                let number = entry.number;
-                if let Some(until) = self.away.remove(&number) {
-                    self.away_until.remove(&(until, number));
-                    route.away = route.away.saturating_sub(1);
-                }
-            }
             Place::InFlight => {
                 let number = entry.number;
                 self.end_flight(number);

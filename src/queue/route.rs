@@ -43,8 +43,6 @@ pub(super) struct Route {
     /// Attempts in flight, and those of them that are retries.
     pub(super) in_flight: u32,
     pub(super) retries_in_flight: u32,
-    /// Attempts in flight in the process that this one replaces.
-    pub(super) away: u32,
     /// The account of the last delivery, and the last delivery of any other one, each with the moment
     /// of its arrival by the monotonic clock.
     last_accounts: [Option<(Option<Mark>, i64)>; 2],
@@ -111,7 +109,6 @@ impl Route {
             pace: Pace::default(),
             in_flight: 0,
             retries_in_flight: 0,
-            away: 0,
             last_accounts: [None; 2],
             choices: 0,
             ready: Ready::default(),
@@ -162,12 +159,7 @@ impl Route {
     }
 
     pub(super) fn has_slot(&self) -> bool {
-        self.under_way() < self.slots()
-    }
-
-    /// The attempts in flight, here and in the process that this one replaces.
-    pub(super) fn under_way(&self) -> u32 {
-        self.in_flight + self.away
+        self.in_flight < self.slots()
     }
 
     /// A delivery of this account has arrived.

@@ -22,8 +22,6 @@ pub struct Settings {
     pub max_bytes: u64,
     /// The most deliveries of the route, dead letters included.
     pub max_deliveries: u64,
-    /// The longest time that an attempt may take.
-    pub upstream_timeout: Duration,
     /// Whether deliveries with the same order key are delivered one after the other.
     pub is_ordered: bool,
 }
@@ -67,7 +65,6 @@ impl Default for Settings {
             rate: None,
             max_bytes: 10 << 28,
             max_deliveries: 250_000,
-            upstream_timeout: Duration::from_secs(10),
             is_ordered: false,
         }
     }

@@ -81,7 +81,6 @@ pub(crate) fn settings(route: &config::Route) -> Settings {
         rate: queue.rate,
         max_bytes: queue.max_bytes,
         max_deliveries: queue.max_deliveries,
-        upstream_timeout: route.upstream_timeout,
         is_ordered: queue.order_by.is_some(),
     }
 }

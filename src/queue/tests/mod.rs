@@ -10,7 +10,6 @@ mod simulation;
 mod slots;
 mod steps;
 mod stock;
-mod upgrade;
 
 use std::time::Duration;
 
