@@ -6,6 +6,7 @@
 //! are answered 403, against DNS rebinding and request forgery. Who forgets, reloads or has a wrong
 //! token is logged.
 
+mod chosen;
 mod filter;
 mod heads;
 mod masked;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::sleep_until;
 
+use super::chosen::Chosen;
 use super::filter::Routes;
 use super::heads::{heads, whose};
 use crate::clock::{Now, UnixMillis};
@@ -173,36 +174,30 @@ impl Plans {
         routes: &Routes,
         now: Now,
     ) -> Result<String, Denied> {
-        let mut numbers = Vec::new();
-        let mut found: BTreeMap<RouteNumber, usize> = BTreeMap::new();
-        let (mut oldest, mut newest, mut after) = (None, None, None);
+        let (mut chosen, mut after) = (Chosen::default(), None);
         loop {
             let page = backlog.queue().list(filter, after, PAGE, now);
-            for one in page.deliveries {
-                if routes.has(one.delivery.route) && numbers.len() < MOST_DELIVERIES {
-                    numbers.push(one.delivery.number);
-                    *found.entry(one.delivery.route).or_default() += 1;
-                    oldest = oldest.or(Some(one.delivery.id.received()));
-                    newest = Some(one.delivery.id.received());
-                }
+            let found = page.deliveries.iter().map(|one| &one.delivery);
+            for delivery in found.filter(|delivery| routes.has(delivery.route)) {
+                chosen.add(delivery, MOST_DELIVERIES);
             }
             after = page.next;
-            if after.is_none() || numbers.len() >= MOST_DELIVERIES {
+            if after.is_none() || chosen.is_cut {
                 break;
             }
             tokio::task::yield_now().await;
         }
         let plan = Plan {
-            routes: found,
-            numbers: numbers.into(),
+            routes: chosen.routes,
+            numbers: chosen.numbers.into(),
             state: PlanState::Planned,
             action: None,
             wanted: filter.state,
             done: 0,
             skipped: 0,
-            oldest,
-            newest,
-            is_cut: after.is_some(),
+            oldest: chosen.oldest,
+            newest: chosen.newest,
+            is_cut: chosen.is_cut,
             until: now.mono + KEPT,
         };
         let id = id()?;
