@@ -213,7 +213,7 @@ pub fn too_late(path: &Path) -> Problems {
     Problems::whole_file(
         &shown,
         format!("{shown} and its files could not be read within {seconds} seconds"),
-        "see whether the file or one of its `file:` secrets lies on a mount that does not answer",
+        "see whether the file, one of its `file:` secrets or `[state] dir` lies on a mount that does not answer",
     )
 }
 

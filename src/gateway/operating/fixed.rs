@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::gateway::running::backlog::Backlog;
 use crate::gateway::running::snapshot::RestartSettings;
 use crate::store::StoreError;
-use crate::store::sealing::KeyId;
+use crate::store::sqlite::Encrypted;
 
 /// The settings that differ but take effect only at a restart. `replay.capacity` is among them
 /// because the window is built only once.
@@ -42,19 +42,18 @@ pub(super) fn differences(in_force: &RestartSettings, config: &Config) -> Vec<&'
     changed.map(|(key, _)| key).collect()
 }
 
-/// A key in force that deliveries on disk need and `config` does not have, and their number. A file
-/// that got another key by mistake would take it away.
+/// How many deliveries on disk are encrypted with which key; nothing where `config` has the keys in force.
 ///
 /// # Errors
 /// [`StoreError`].
-pub(super) fn needed_key(
+pub(super) fn encrypted(
     backlog: Option<&Backlog>,
     in_force: &RestartSettings,
     config: &Config,
-) -> Result<Option<(KeyId, u64)>, StoreError> {
+) -> Result<Vec<Encrypted>, StoreError> {
     match backlog.filter(|_| in_force.state.keys != config.state.keys) {
-        Some(backlog) => backlog.key_still_needed(&config.state),
-        None => Ok(None),
+        Some(backlog) => backlog.encrypted(),
+        None => Ok(Vec::new()),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::clock::{Now, UnixMillis};
 use crate::config::State;
 use crate::gateway::running::backlog::{Backlog, Means};
-use crate::gateway::running::backlog_by_hand::keyring;
+use crate::gateway::running::backlog_by_hand::{keyring, report_keys};
 use crate::gateway::running::backlog_seen::deliveries_wait;
 use crate::gateway::running::snapshot::Snapshot;
 use crate::queue::Limits;
@@ -183,7 +183,10 @@ impl Kept {
             let waiting = deliveries_wait(waiting);
             log::info!("state: {waiting}{dead}, {bytes} bytes in all");
         }
-        backlog.report_keys();
+        match backlog.encrypted() {
+            Ok(found) => report_keys(&found, &snapshot.restart_settings.state),
+            Err(error) => log::error!("the queue: {error}"),
+        }
         backlog.set_routes(snapshot.queued_routes(), now);
         Ok(())
     }

@@ -13,6 +13,7 @@ pub(crate) mod inherited;
 pub(crate) mod keeping;
 mod kept_window;
 pub(crate) mod listen;
+mod notes;
 mod reload;
 pub(crate) mod state_dir;
 pub(crate) mod stop;
@@ -20,7 +21,7 @@ pub(crate) mod upgrade;
 mod watching;
 mod wrong_tokens;
 
-pub(crate) use reload::Notes;
+pub(crate) use notes::Notes;
 
 use std::path::Path;
 use std::sync::Arc;

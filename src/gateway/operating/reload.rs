@@ -1,7 +1,8 @@
 //! Reload, by SIGHUP or `POST /reload`: a new file takes effect whole or not at all (contract: Reload).
 //!
-//! Each reload reads files on a thread of its own, under a time limit: one that hangs keeps neither a
-//! later reload nor the end of the process waiting.
+//! Each reload reads files, and waits for the store, on a thread of its own and under a time limit: one
+//! that hangs keeps neither a later reload nor the end of the process waiting. What it has made is put
+//! in force by the task that asked, which waits for no disk.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,16 +11,17 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{descriptors, fixed};
-use crate::config::{self, Config, FileSet, Position, Problem, Problems, Reading, Warning};
+use super::{descriptors, fixed, notes::Notes};
+use crate::config::{self, Config, FileSet, Position, Problem, Problems, Reading};
 use crate::gateway::client::origin::is_trusted;
 use crate::gateway::running::Running;
+use crate::gateway::running::backlog_by_hand::key_still_needed;
 use crate::gateway::running::learning::Awaited;
 use crate::gateway::running::reloads::Lowered;
 use crate::gateway::running::snapshot::{BuildError, Snapshot};
-use crate::key::shape::{Suspicion, concealed};
 use crate::store::StoreError;
 use crate::store::sealing::KeyId;
+use crate::store::sqlite::Encrypted;
 
 /// The reason why the configuration in force stays.
 #[derive(Debug, thiserror::Error)]
@@ -172,7 +174,7 @@ fn misses_a_secret(snapshot: &Snapshot) -> bool {
     snapshot.awaited().any(|awaited| awaited.is_missed())
 }
 
-/// Runs `work`, which reads files, on a thread of its own. A thread that does not end in time is
+/// Runs `work`, which reads files and may wait for the store, on a thread of its own. A thread that does not end in time is
 /// left behind, and its result is dropped.
 ///
 /// # Errors
@@ -234,42 +236,13 @@ struct Made {
     /// That limit, if it is lower than the configured one.
     lowered: Option<Lowered>,
     notes: Notes,
-}
-
-/// What the operator is to know of a configuration that takes effect.
-pub(crate) struct Notes {
-    warnings: Vec<Warning>,
-    /// A sentence for each route that acknowledges warnings.
-    acknowledged: Vec<String>,
-}
-
-impl Notes {
-    /// The warnings of a configuration, and the names of those that its routes acknowledge.
-    pub(crate) fn of(config: &Config) -> Self {
-        let named = config.acknowledged_names().into_iter();
-        let sentence = |(route, names): (&str, Vec<_>)| {
-            let route = concealed(route, Suspicion::Plain);
-            format!("route `{route}` acknowledges: {}", names.join(", "))
-        };
-        Self {
-            warnings: config.warnings.clone(),
-            acknowledged: named.map(sentence).collect(),
-        }
-    }
-
-    /// Logs them.
-    pub(crate) fn show(&self) {
-        for warning in &self.warnings {
-            log::warn!("{warning}");
-        }
-        for sentence in &self.acknowledged {
-            log::info!("{sentence}");
-        }
-    }
+    /// What is encrypted on disk with which key, where the keys are other ones.
+    encrypted: Vec<Encrypted>,
 }
 
 impl Loaded {
-    /// Makes a snapshot of a reading.
+    /// Makes a snapshot of a reading, and has the store write what it must know before the snapshot is
+    /// in force. May wait for the disk.
     pub(super) fn of(running: &Running, reading: Reading) -> Self {
         let make = |config: Config| {
             let in_force = running.snapshot.load_full();
@@ -279,24 +252,30 @@ impl Loaded {
                 let way = fixed::way(settings, &config);
                 return Err(ReloadError::Fixed { keys, way });
             }
-            let needed = fixed::needed_key(running.backlog.as_deref(), settings, &config)?;
-            if let Some((key, count)) = needed {
+            let encrypted = fixed::encrypted(running.backlog.as_deref(), settings, &config)?;
+            if let Some((key, count)) = key_still_needed(&encrypted, &config.state) {
                 return Err(ReloadError::KeyNeeded { key, count });
             }
             let (max_connections, lowered) = descriptors::fitting(&config.server);
+            let (max_buffered, notes) = (config.server.max_buffered, Notes::of(&config));
+            let snapshot = Snapshot::build(
+                config,
+                &running.telemetry.metrics,
+                &running.upstreams,
+                &running.fingerprints,
+                &running.acme.managed,
+                running.backlog.as_deref(),
+            )?;
+            if let Some(journal) = &running.journal {
+                journal.note_routes(&snapshot)?;
+            }
             Ok(Made {
-                max_buffered: config.server.max_buffered,
+                snapshot,
+                max_buffered,
                 max_connections,
                 lowered,
-                notes: Notes::of(&config),
-                snapshot: Snapshot::build(
-                    config,
-                    &running.telemetry.metrics,
-                    &running.upstreams,
-                    &running.fingerprints,
-                    &running.acme.managed,
-                    running.backlog.as_deref(),
-                )?,
+                notes,
+                encrypted,
             })
         };
         Self {
@@ -310,7 +289,8 @@ impl Loaded {
         made.is_ok_and(|made| misses_a_secret(&made.snapshot))
     }
 
-    /// Puts the snapshot in force, unless that of a later turn is in force already.
+    /// Puts the snapshot in force, unless that of a later turn is in force already. Waits for nothing
+    /// but another call.
     ///
     /// # Errors
     /// The reason why there is no snapshot.
@@ -340,7 +320,7 @@ impl Loaded {
             let (state, at) = (&now.restart_settings.state, running.clock.now());
             backlog.set_routes(now.queued_routes(), at);
             if state.keys != before.restart_settings.state.keys {
-                backlog.set_keys(state, at);
+                backlog.set_keys(state, &made.encrypted, at);
             }
         }
         (running.connections).judge_again(|peer| is_trusted(peer, &now.trusted_proxies));

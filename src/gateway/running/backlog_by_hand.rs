@@ -8,59 +8,28 @@ use crate::clock::Now;
 use crate::config::State;
 use crate::queue::{Attempt, AttemptEnd, Change, Number, RouteNumber, RouteStatus};
 use crate::store::sealing::{KeyId, Keyring};
-use crate::store::sqlite::{Head, MetaKey};
+use crate::store::sqlite::{Encrypted, Head, MetaKey};
 use crate::store::{Content, Pending, QueueStore as _, StoreError};
 
 impl Backlog {
-    /// The first of the keys in force that deliveries need and `state` does not have, and their number.
-    /// It reads, so it may wait.
+    /// How many deliveries are encrypted with which key. It reads, so it may wait.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub(crate) fn key_still_needed(
-        &self,
-        state: &State,
-    ) -> Result<Option<(KeyId, u64)>, StoreError> {
-        let keys = keyring(state);
-        let found = self.store.encrypted()?.into_iter();
-        let mut in_use = found.filter(|one| one.is_readable);
-        Ok(in_use.find_map(|one| Some((one.key.filter(|key| !keys.has(*key))?, one.count))))
+    pub(crate) fn encrypted(&self) -> Result<Vec<Encrypted>, StoreError> {
+        self.store.encrypted()
     }
 
-    /// Sets other keys for what is stored, and tries again what waits for one of them.
-    pub(crate) fn set_keys(&self, state: &State, now: Now) {
+    /// Sets other keys for what is stored, says which deliveries of those `found` on disk have no key
+    /// then, and tries again what waits for a key. Does not wait.
+    pub(crate) fn set_keys(&self, state: &State, found: &[Encrypted], now: Now) {
         self.store.set_keys(keyring(state));
         let released = self.queue().release_held(now);
         if released > 0 {
             log::info!("the queue: {released} deliveries that were held are tried again");
         }
-        self.report_keys();
+        report_keys(found, state);
         self.wake.notify_one();
-    }
-
-    /// Says which deliveries cannot be read for want of a key.
-    pub(crate) fn report_keys(&self) {
-        let found = match self.store.encrypted() {
-            Ok(found) => found,
-            Err(error) => {
-                log::error!("the queue: {error}");
-                return;
-            }
-        };
-        for one in found.iter().filter(|one| !one.is_readable) {
-            match one.key {
-                Some(key) => log::error!(
-                    "state: the key {key} is not in `state.keys`, and {} of the deliveries need it: they are held \
-                     until it is there",
-                    one.count
-                ),
-                None => log::error!(
-                    "state: {} of the deliveries are not encrypted, though all that was stored here is: they are \
-                     damaged, and are not sent",
-                    one.count
-                ),
-            }
-        }
     }
 
     /// Whether a route that the configuration in force does not have was given another provider: its
@@ -166,6 +135,34 @@ impl Backlog {
         match timeout(self.timeout, self.store.read(number)).await {
             Ok(Ok(read)) => read,
             Ok(Err(_)) | Err(_) => Err(StoreError::Unavailable("no answer in time".into())),
+        }
+    }
+}
+
+/// The first of the keys in force that deliveries `found` on disk need and `state` does not have, and the
+/// number of those deliveries.
+pub(crate) fn key_still_needed(found: &[Encrypted], state: &State) -> Option<(KeyId, u64)> {
+    let keys = keyring(state);
+    let mut in_use = found.iter().filter(|one| one.is_readable);
+    in_use.find_map(|one| Some((one.key.filter(|key| !keys.has(*key))?, one.count)))
+}
+
+/// Says which deliveries of those `found` on disk cannot be read with the keys of `state`.
+pub(crate) fn report_keys(found: &[Encrypted], state: &State) {
+    let keys = keyring(state);
+    for one in found {
+        match one.key {
+            Some(key) if !keys.has(key) => log::error!(
+                "state: the key {key} is not in `state.keys`, and {} of the deliveries need it: they are held \
+                 until it is there",
+                one.count
+            ),
+            None if !one.is_readable => log::error!(
+                "state: {} of the deliveries are not encrypted, though all that was stored here is: they are \
+                 damaged, and are not sent",
+                one.count
+            ),
+            Some(_) | None => {}
         }
     }
 }

@@ -19,7 +19,8 @@ pub(crate) struct Reloads {
     begun: AtomicU64,
     // Relaxed: no other memory is read by way of it.
     readings: Arc<AtomicUsize>,
-    // Held while a snapshot is put in force, never across a reading of files.
+    // Held while a snapshot is put in force, never across a wait for a disk: tasks take it that answer
+    // signals and the admin port, and an upgrade with its window frozen.
     latest: Mutex<Latest>,
 }
 

@@ -370,3 +370,50 @@ fn rx_35_a_delivery_that_the_old_process_still_writes_is_let_in_by_no_copy() {
     assert_eq!(upstream.count(), 2);
     assert!(!new.says("as if it were stopped"), "{}", new.stderr());
 }
+
+/// So long that no wait of a test ends with it.
+const FOR_GOOD: &str = "delay_enter=300000000";
+
+/// A route in this mode, in a configuration that is watched each second.
+fn watched(upstream: &Upstream, mode: &str) -> Config {
+    let route = Route::itellico(upstream).set("mode", &format!("\"{mode}\""));
+    Config::new()
+        .server("watch", "\"1s\"")
+        .route(route)
+        .extra("[state]\ndir = \"state\"\n")
+}
+
+/// Stops the gateway, has `queue.db` changed by a statement, and starts another one in its folder.
+fn changed_and_started(mut gateway: Gateway, statement: &str, config: &Config) -> Gateway {
+    gateway.signal("TERM");
+    gateway.wait_exit(LATE).expect("its end");
+    change_queue(&gateway, statement);
+    gateway.started_again(config)
+}
+
+fn change_queue(gateway: &Gateway, statement: &str) {
+    let path = gateway.folder().join("state/queue.db");
+    let connection = rusqlite::Connection::open(path).expect("the database");
+    connection.execute_batch(statement).expect(statement);
+}
+
+/// What a reload had to write was written by the task that waits for signals, or by the only thread of the admin port,
+/// and without a limit of time.
+#[test]
+fn a_reload_that_waits_for_the_disk_is_refused_in_time_and_keeps_no_signal_waiting() {
+    let upstream = Upstream::start();
+    let (relay, queue) = (watched(&upstream, "relay"), watched(&upstream, "queue"));
+    // The route has its number, and only that its claims are stored is not noted.
+    let forget = "delete from meta where name = 'stored_routes'";
+    let gateway = changed_and_started(Gateway::start(&queue), forget, &relay);
+    let Some(_held) = Held::every(&gateway, "fsync,fdatasync", FOR_GOOD) else {
+        return;
+    };
+    gateway.rewrite(&queue);
+    let is_refused = || gateway.says("cannot be watched: a reading has not ended");
+    assert!(eventually(LATE, is_refused), "{}", gateway.stderr());
+    gateway.admin("GET", "/readyz", &[], "").expect_status(200);
+    gateway.signal("TERM");
+    let has_heard = || gateway.says("stopping: 0 connections are open");
+    assert!(eventually(SOON, has_heard), "{}", gateway.stderr());
+}

@@ -44,6 +44,9 @@ pub(crate) struct WindowJournal {
     queued: ArcSwap<HashSet<Fingerprint>>,
     /// The routes of which that was ever so: some of their claims may be there still.
     stored: ArcSwap<HashSet<Fingerprint>>,
+    /// The routes of which `queue.db` says that. Held while more of them are written there, so only
+    /// threads that may wait for the disk take it.
+    noted: Mutex<HashSet<Fingerprint>>,
     /// What is on its way to `window`.
     gathering: Arc<Gathering>,
     /// The longest wait for `queue`.
@@ -88,6 +91,13 @@ impl Gap {
     }
 }
 
+/// The routes of a snapshot that store what they accept.
+fn storing(snapshot: &Snapshot) -> HashSet<Fingerprint> {
+    let routes = snapshot.routes.iter().map(|(_, route)| route);
+    let queued = routes.filter(|route| route.queue.as_ref().is_some_and(|own| own.accepts));
+    queued.map(|route| route.fingerprints.route).collect()
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -102,6 +112,7 @@ impl WindowJournal {
             window,
             queued: ArcSwap::default(),
             stored: ArcSwap::default(),
+            noted: Mutex::default(),
             gathering: Arc::new(Gathering::new(store, timeout)),
             timeout,
             missed: AtomicBool::new(false),
@@ -119,27 +130,50 @@ impl WindowJournal {
     /// # Errors
     /// [`StoreError`].
     pub(crate) fn read_stored_routes(&self) -> Result<(), StoreError> {
-        let known = self.queue.meta(MetaKey::StoredRoutes)?.unwrap_or_default();
-        let (known, _) = known.as_chunks();
-        let known = known
-            .iter()
-            .map(|bytes| Fingerprint(u128::from_le_bytes(*bytes)));
-        self.stored.store(Arc::new(known.collect()));
+        let known = self.routes_on_disk()?;
+        self.stored.store(Arc::new(known.clone()));
+        *lock(&self.noted) = known;
         Ok(())
     }
 
-    /// Sets the routes of the configuration in force.
+    fn routes_on_disk(&self) -> Result<HashSet<Fingerprint>, StoreError> {
+        let known = self.queue.meta(MetaKey::StoredRoutes)?.unwrap_or_default();
+        let (known, _) = known.as_chunks();
+        let routes = known
+            .iter()
+            .map(|bytes| Fingerprint(u128::from_le_bytes(*bytes)));
+        Ok(routes.collect())
+    }
+
+    /// Writes down in `queue.db` which routes of a configuration store their claims there, before it is
+    /// in force. May wait.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn note_routes(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        self.note(&storing(snapshot))
+    }
+
+    fn note(&self, routes: &HashSet<Fingerprint>) -> Result<(), StoreError> {
+        let mut noted = lock(&self.noted);
+        if routes.is_subset(&noted) {
+            return Ok(());
+        }
+        // Another process may have noted more of them since: during an upgrade.
+        let mut all = self.routes_on_disk()?;
+        all.extend(noted.union(routes));
+        let bytes: Vec<_> = all.iter().flat_map(|route| route.0.to_le_bytes()).collect();
+        self.queue.set_meta(MetaKey::StoredRoutes, Some(&bytes))?;
+        *noted = all;
+        Ok(())
+    }
+
+    /// Sets the routes of the configuration in force. Does not wait.
     pub(crate) fn set_routes(&self, snapshot: &Snapshot) {
-        let routes = snapshot.routes.iter().map(|(_, route)| route);
-        let queued = routes.filter(|route| route.queue.as_ref().is_some_and(|own| own.accepts));
-        let queued: HashSet<_> = queued.map(|route| route.fingerprints.route).collect();
+        let queued = storing(snapshot);
         let stored = self.stored.load();
         if !queued.is_subset(&stored) {
-            let all: HashSet<_> = stored.union(&queued).copied().collect();
-            let bytes: Vec<_> = all.iter().flat_map(|route| route.0.to_le_bytes()).collect();
-            if let Err(error) = self.queue.set_meta(MetaKey::StoredRoutes, Some(&bytes)) {
-                log::error!("state: the routes of queue.db cannot be noted: {error}");
-            }
+            let all = stored.union(&queued).copied().collect();
             self.stored.store(Arc::new(all));
         }
         self.queued.store(Arc::new(queued));
