@@ -21,6 +21,9 @@ use crate::gateway::running::Running;
 use crate::gateway::running::backlog::Backlog;
 use crate::gateway::running::ending::{EndingCertificates, EndingSecrets};
 
+/// The pause before the queue is read once more that could not be read.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+
 /// A handle that stops a gateway from within its process.
 #[derive(Clone, Debug, Default)]
 pub struct Stopper(Arc<Notify>);
@@ -196,7 +199,7 @@ async fn show_life(running: Arc<Running>, traffic: RuntimeOf) {
 /// Delivers what waits in the queue, on the threads of the traffic port.
 ///
 /// One process delivers at a time. The one before this one ends its attempts, and what it has written
-/// by then is read once more.
+/// by then is read once more, before anything is delivered here.
 async fn deliver(
     running: Arc<Running>,
     backlog: Arc<Backlog>,
@@ -209,13 +212,35 @@ async fn deliver(
         sleep(Duration::from_millis(20)).await;
     }
     if waits {
-        let (running, backlog) = (Arc::clone(&running), Arc::clone(&backlog));
-        let reading = tokio::task::spawn_blocking(move || running.read_queue_again(&backlog));
-        // A panic of it was reported by the hook.
-        let _ = reading.await;
+        read_again(&running, &backlog).await;
     }
     if let Some(traffic) = traffic.get() {
         traffic.spawn(delivering::run(running, backlog, stopping));
+    }
+}
+
+/// Reads the queue once more, as often as it takes.
+async fn read_again(running: &Arc<Running>, backlog: &Arc<Backlog>) {
+    let mut has_failed = false;
+    loop {
+        let (own, queue) = (Arc::clone(running), Arc::clone(backlog));
+        let read = tokio::task::spawn_blocking(move || own.read_queue_again(&queue)).await;
+        let why = match read {
+            Ok(Ok(())) => break,
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => panic.to_string(),
+        };
+        if !has_failed {
+            log::error!(
+                "the queue cannot be read again after the upgrade: {why}. Deliveries are accepted, and none is tried \
+                 until it can be read; that is tried again each second (`verigate state check` names damage of the file)"
+            );
+        }
+        has_failed = true;
+        sleep(READ_AGAIN).await;
+    }
+    if has_failed {
+        log::info!("the queue was read again: deliveries are tried");
     }
 }
 

@@ -44,6 +44,7 @@ use crate::gateway::client::{Client, Next};
 use crate::gateway::upstream::Upstreams;
 use crate::key::secret::SecretText;
 use crate::replay::{ReplayWindow, Window};
+use crate::store::StoreError;
 use crate::telemetry::Telemetry;
 use crate::verdict::{Code, Refusal};
 use crate::verify::claim::FingerprintKey;
@@ -289,15 +290,16 @@ impl Running {
         }
     }
 
-    /// Reads the queue once more, after the process before this one has ended.
-    pub(crate) fn read_queue_again(&self, backlog: &Backlog) {
+    /// Reads the queue once more, after the process before this one has ended. Until that has succeeded
+    /// nothing may be delivered: what is known here was read before that process wrote last. May wait.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn read_queue_again(&self, backlog: &Backlog) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let read = backlog.read_store(now, |queue| {
+        backlog.read_store(now, |queue| {
             queue.set_routes(self.snapshot.load().queue_settings(), now);
-        });
-        if let Err(error) = read {
-            log::error!("the queue cannot be read again: {error}");
-        }
+        })
     }
 
     /// The moment in the runtime's time at which the monotonic clock shows `mono`.

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::book::{has_pieces, ids_in};
 use super::config_in;
 use crate::support::answer::Answer;
-use crate::support::behaviour::Behaviour;
+use crate::support::behaviour::{Behaviour, Latch, Reply};
 use crate::support::client::Client;
 use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event_of};
@@ -416,4 +416,36 @@ fn a_reload_that_waits_for_the_disk_is_refused_in_time_and_keeps_no_signal_waiti
     gateway.signal("TERM");
     let has_heard = || gateway.says("stopping: 0 connections are open");
     assert!(eventually(SOON, has_heard), "{}", gateway.stderr());
+}
+
+/// What was known at the new process's start was delivered: the old one had sent a part of it, and had accepted more.
+#[test]
+fn qu_24_an_upgrade_whose_queue_cannot_be_read_again_delivers_nothing_until_it_can() {
+    let latch = Latch::closed();
+    let upstream = Upstream::with(Behaviour::answer_after(&latch, &Reply::new(200)));
+    let config = config_in(&upstream, "state", "", "");
+    let mut old = Gateway::start(&config);
+    let first = Delivery::fresh();
+    old.ask(first.bytes()).expect_status(200);
+    upstream.wait_for(1);
+    let new = old.successor(&config);
+    let second = Delivery::fresh();
+    new.ask(second.bytes()).expect_status(200);
+    // Each reading opens the file.
+    let Some(held) = Held::every(&new, "openat", "error=EIO") else {
+        return;
+    };
+    latch.open();
+    old.wait_exit(LATE).expect("its end");
+    let is_said = || new.says("the queue cannot be read again after the upgrade: ");
+    assert!(eventually(LATE, is_said), "{}", new.stderr());
+    new.ask(Delivery::fresh()).expect_status(200);
+    assert_eq!(upstream.count(), 1);
+    drop(held);
+    let arrived = upstream.wait_for(3);
+    let own = arrived.iter().filter(|got| got.body == first.body());
+    assert_eq!(own.count(), 1);
+    assert!(new.says("the queue was read again: deliveries are tried"));
+    assert!(eventually(LATE, || ids_in(&new.folder().join("state")).is_empty()));
+    assert_eq!(upstream.count(), 3);
 }
