@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::early::EarlySignals;
@@ -138,9 +139,11 @@ impl Signals {
     }
 
     /// Checks upstreams, closes idle connections to them in time, and warns of evicted events that
-    /// could still be replayed, and of secrets and certificates that end.
+    /// could still be replayed, of secrets and certificates that end, and of what is kept on disk. What
+    /// may wait for the disk is done beside that.
     async fn keep_house(&self) {
         let mut reported = 0;
+        let (mut of_window, mut of_queue) = (AtDisk::default(), AtDisk::default());
         let mut secrets = EndingSecrets::default();
         let mut certificates = EndingCertificates::default();
         loop {
@@ -152,15 +155,15 @@ impl Signals {
             sleep(Duration::from_secs(1)).await;
             self.running.upstreams.sweep();
             reported = self.running.report_evictions(reported);
+            self.running.look_at_state();
+            let running = Arc::clone(&self.running);
+            of_window.begin(move || running.look_after_window());
             if let Some(backlog) = self.running.backlog.clone() {
                 let running = Arc::clone(&self.running);
-                let look = move || {
-                    running.look_after_window();
+                of_queue.begin(move || {
                     delivering::end_dead_letters(&backlog, running.clock.now());
                     backlog.look_after(running.clock.now());
-                };
-                // It writes, so it may wait. The hook reports its panic.
-                let _ = tokio::task::spawn_blocking(look).await;
+                });
             }
         }
     }
@@ -176,6 +179,20 @@ impl Signals {
                 // The function itself logs and counts its result.
                 let _ = reload::reload(&running, &file, "asked by SIGHUP").await;
             });
+        }
+    }
+}
+
+/// Work of each second that may wait for the disk. A disk that hangs holds up this work alone.
+#[derive(Default)]
+struct AtDisk(Option<JoinHandle<()>>);
+
+impl AtDisk {
+    /// Begins the work on a thread of its own, unless it has not ended that was begun before.
+    fn begin(&mut self, work: impl FnOnce() + Send + 'static) {
+        // A panic of it was reported by the hook.
+        if self.0.as_ref().is_none_or(JoinHandle::is_finished) {
+            self.0 = Some(spawn_blocking(work));
         }
     }
 }
@@ -224,7 +241,7 @@ async fn read_again(running: &Arc<Running>, backlog: &Arc<Backlog>) {
     let mut has_failed = false;
     loop {
         let (own, queue) = (Arc::clone(running), Arc::clone(backlog));
-        let read = tokio::task::spawn_blocking(move || own.read_queue_again(&queue)).await;
+        let read = spawn_blocking(move || own.read_queue_again(&queue)).await;
         let why = match read {
             Ok(Ok(())) => break,
             Ok(Err(error)) => error.to_string(),

@@ -379,11 +379,15 @@ impl Backlog {
         }
     }
 
-    /// Looks at the store and at what waits for long, and keeps the time.
-    pub(crate) fn look_after(&self, now: Now) {
+    /// Looks at what waits for long. Does not wait for the store.
+    pub(super) fn look(&self, now: Now) {
         self.fresh.forget_old(now.mono);
-        self.look_at_store(now);
         self.report_overdue(now);
+    }
+
+    /// Looks at the store, and keeps the time. May wait.
+    pub(crate) fn look_after(&self, now: Now) {
+        self.look_at_store(now);
         // Each writing is a sync of the disk.
         let seconds = now.mono.as_secs();
         if seconds.saturating_sub(self.time_kept.load(Ordering::Relaxed)) >= KEEP_TIME_EACH {

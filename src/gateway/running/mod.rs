@@ -275,11 +275,21 @@ impl Running {
         fresh
     }
 
-    /// Looks after the window on disk. May wait.
+    /// Looks at what is kept on disk, and says what an operator must know of it. Does not wait.
+    pub(crate) fn look_at_state(&self) {
+        let now = self.clock.now();
+        if let Some(journal) = &self.journal {
+            journal.look(now, self.snapshot.load().refuses_unwritten);
+        }
+        if let Some(backlog) = &self.backlog {
+            backlog.look(now);
+        }
+    }
+
+    /// Writes what is missing in the window on disk. May wait.
     pub(crate) fn look_after_window(&self) {
         if let Some(journal) = &self.journal {
-            let refuses = self.snapshot.load().refuses_unwritten;
-            journal.look_after(&self.window, self.clock.now(), refuses);
+            journal.write_missed(&self.window, self.clock.now());
         }
     }
 

@@ -449,3 +449,34 @@ fn qu_24_an_upgrade_whose_queue_cannot_be_read_again_delivers_nothing_until_it_c
     assert!(eventually(LATE, || ids_in(&new.folder().join("state")).is_empty()));
     assert_eq!(upstream.count(), 3);
 }
+
+/// The time is kept each ten seconds, and the housekeeping waited for that.
+#[test]
+fn while_the_disk_hangs_idle_connections_of_relay_routes_are_closed_in_time() {
+    let upstream = Upstream::start();
+    let config = Config::for_upstream(&upstream).extra("[state]\ndir = \"state\"");
+    let gateway = Gateway::start(&config);
+    let Some(_held) = Held::every(&gateway, "fsync,fdatasync", FOR_GOOD) else {
+        return;
+    };
+    let is_held = || is_in_tracers_hands(&gateway, "queue.db-write");
+    let mut rounds_held = 0;
+    // One round may begin before the housekeeping has asked for something.
+    while rounds_held < 4 {
+        rounds_held += u32::from(is_held());
+        gateway.ask(Delivery::fresh()).expect_status(200);
+        let is_closed = || upstream.open_connections() == 0;
+        assert!(eventually(LATE, is_closed), "{}", gateway.stderr());
+    }
+}
+
+/// Whether a thread of the gateway is stopped at a system call that is held.
+fn is_in_tracers_hands(gateway: &Gateway, thread: &str) -> bool {
+    let tasks = format!("/proc/{}/task", gateway.pid());
+    let mut tasks = std::fs::read_dir(tasks).expect("a process");
+    tasks.any(|task| {
+        let status = task.map(|task| task.path().join("status"));
+        let status = status.and_then(std::fs::read_to_string).unwrap_or_default();
+        status.starts_with(&format!("Name:\t{thread}\n")) && status.contains("\nState:\tt")
+    })
+}

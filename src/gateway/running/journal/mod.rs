@@ -212,18 +212,25 @@ impl WindowJournal {
         self.window.stats().errors
     }
 
-    /// Writes what is missing in the file, and keeps the time. `refuses`: deliveries are refused while
-    /// nothing can be written. May wait.
-    pub(crate) fn look_after(&self, all: &Window, now: Now, refuses: bool) {
+    /// Writes what is missing in the file, and keeps the time. May wait.
+    pub(crate) fn write_missed(&self, all: &Window, now: Now) {
+        if self.has_passed.load(Ordering::Acquire) || !self.is_writable() {
+            return;
+        }
+        if self.missed.swap(false, Ordering::AcqRel) || self.window.stats().is_behind {
+            self.write_all(all);
+        }
+        self.keep_time(now);
+    }
+
+    /// Looks whether the file answers again, and reminds of one that cannot be written. `refuses`:
+    /// deliveries are refused then, which says enough. Does not wait.
+    pub(crate) fn look(&self, now: Now, refuses: bool) {
         if self.has_passed.load(Ordering::Acquire) {
             return;
         }
         self.gathering.late.look();
         if self.is_writable() {
-            if self.missed.swap(false, Ordering::AcqRel) || self.window.stats().is_behind {
-                self.write_all(all);
-            }
-            self.keep_time(now);
             *lock(&self.reminded) = None;
             return;
         }
