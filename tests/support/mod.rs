@@ -26,6 +26,7 @@ pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod delivery;
 pub(crate) mod gateway;
+pub(crate) mod held;
 pub(crate) mod http2;
 pub(crate) mod socket;
 pub(crate) mod translated;

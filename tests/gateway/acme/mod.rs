@@ -27,6 +27,7 @@ use self::pebble::{EAB_ID, EAB_KEY, Pebble, Wanted, free_port, is_installed};
 use self::stub::{Does, Stub};
 use crate::support::config::Config;
 use crate::support::gateway::Gateway;
+use crate::support::held::{FOR_GOOD, Held};
 use crate::support::upstream::Upstream;
 use crate::support::{LATE, eventually};
 
@@ -415,4 +416,26 @@ fn tl_11_whatever_an_authority_answers_is_a_warning_on_one_line_and_a_wait() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// The task that orders shares its thread with reloads, health checks and the signs of life, and marked the directory
+/// there.
+#[test]
+fn a_directory_that_does_not_answer_while_an_order_is_marked_keeps_no_reload_waiting() {
+    let (upstream, ports) = (Upstream::start(), Ports::free());
+    let dir = tempfile::tempdir().unwrap();
+    let (broken, other) = (Stub::start(Does::Pages), Stub::start(Does::Renews));
+    let (gateway, _) = ordering(&broken, &ports, &upstream, dir.path());
+    let Some(_held) = Held::every(&gateway, "setxattr", FOR_GOOD) else {
+        return;
+    };
+    counted(dir.path(), &other.directory());
+    gateway.rewrite(&config_for(&other, &ports, &upstream, dir.path()));
+    gateway.signal("HUP");
+    let is_marking = || Held::is_waiting(&gateway, "");
+    assert!(eventually(LATE, is_marking), "{}", gateway.stderr());
+    gateway.signal("HUP");
+    let loaded = "is loaded and in force: asked by SIGHUP";
+    let is_loaded_again = || gateway.stderr().matches(loaded).count() == 2;
+    assert!(eventually(LATE, is_loaded_again), "{}", gateway.stderr());
 }

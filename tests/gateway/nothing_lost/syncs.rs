@@ -1,8 +1,5 @@
 //! A disk that hangs in a sync, and one whose sync or read fails: `strace` holds the system calls of the real binary.
 
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::book::{has_pieces, ids_in};
@@ -13,73 +10,9 @@ use crate::support::client::Client;
 use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event_of};
 use crate::support::gateway::Gateway;
+use crate::support::held::{FOR_GOOD, Held};
 use crate::support::upstream::Upstream;
 use crate::support::{LATE, SOON, eventually};
-
-/// How long a sync is held. `[state] timeout` is a second.
-const HELD: Duration = Duration::from_secs(8);
-
-/// System calls of a process in a tracer's hands.
-struct Held {
-    tracer: Child,
-}
-
-impl Held {
-    /// Holds every sync of the gateway from now on, and then lets it end as `what` says. `None`, said aloud, where
-    /// nothing can be traced.
-    fn every_sync(gateway: &Gateway, what: &str) -> Option<Self> {
-        let micros = HELD.as_micros();
-        Self::every(
-            gateway,
-            "fsync,fdatasync",
-            &format!("delay_enter={micros}{what}"),
-        )
-    }
-
-    /// Does this to every such call of the gateway from now on. `None`, said aloud, where nothing can be traced.
-    fn every(gateway: &Gateway, calls: &str, what: &str) -> Option<Self> {
-        let pid = gateway.pid();
-        let started = Command::new("strace")
-            .args(["-f", "-qq", "-o", "/dev/null", "-p", &pid.to_string()])
-            .args(["-e", &format!("trace={calls}"), "-e"])
-            .arg(format!("inject={calls}:{what}"))
-            .stderr(Stdio::null())
-            .spawn();
-        let mut tracer = match started {
-            Ok(tracer) => tracer,
-            Err(error) => {
-                eprintln!("skipped: strace cannot be run: {error}");
-                return None;
-            }
-        };
-        let is_traced = |task: std::io::Result<std::fs::DirEntry>| {
-            let status = task.map(|task| task.path().join("status"));
-            let status = status.and_then(std::fs::read_to_string);
-            // A thread that has ended meanwhile needs no tracer.
-            status.map_or(true, |status| !status.contains("TracerPid:\t0\n"))
-        };
-        let all_are = || {
-            let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process");
-            tasks.into_iter().all(is_traced)
-        };
-        let ended = |tracer: &mut Child| tracer.try_wait().expect("a child").is_some();
-        let _ = eventually(SOON, || all_are() || ended(&mut tracer));
-        if ended(&mut tracer) {
-            eprintln!("skipped: nothing can be traced here");
-            return None;
-        }
-        assert!(all_are(), "not all threads are traced");
-        Some(Self { tracer })
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let pid = self.tracer.id().to_string();
-        let _ = Command::new("kill").args(["-s", "INT", &pid]).status();
-        let _ = self.tracer.wait();
-    }
-}
 
 const TOKEN: &str = "admin-token-0123456789abcdef";
 
@@ -371,9 +304,6 @@ fn rx_35_a_delivery_that_the_old_process_still_writes_is_let_in_by_no_copy() {
     assert!(!new.says("as if it were stopped"), "{}", new.stderr());
 }
 
-/// So long that no wait of a test ends with it.
-const FOR_GOOD: &str = "delay_enter=300000000";
-
 /// A route in this mode, in a configuration that is watched each second.
 fn watched(upstream: &Upstream, mode: &str) -> Config {
     let route = Route::itellico(upstream).set("mode", &format!("\"{mode}\""));
@@ -459,7 +389,7 @@ fn while_the_disk_hangs_idle_connections_of_relay_routes_are_closed_in_time() {
     let Some(_held) = Held::every(&gateway, "fsync,fdatasync", FOR_GOOD) else {
         return;
     };
-    let is_held = || is_in_tracers_hands(&gateway, "queue.db-write");
+    let is_held = || Held::is_waiting(&gateway, "queue.db-write");
     let mut rounds_held = 0;
     // One round may begin before the housekeeping has asked for something.
     while rounds_held < 4 {
@@ -468,15 +398,4 @@ fn while_the_disk_hangs_idle_connections_of_relay_routes_are_closed_in_time() {
         let is_closed = || upstream.open_connections() == 0;
         assert!(eventually(LATE, is_closed), "{}", gateway.stderr());
     }
-}
-
-/// Whether a thread of the gateway is stopped at a system call that is held.
-fn is_in_tracers_hands(gateway: &Gateway, thread: &str) -> bool {
-    let tasks = format!("/proc/{}/task", gateway.pid());
-    let mut tasks = std::fs::read_dir(tasks).expect("a process");
-    tasks.any(|task| {
-        let status = task.map(|task| task.path().join("status"));
-        let status = status.and_then(std::fs::read_to_string).unwrap_or_default();
-        status.starts_with(&format!("Name:\t{thread}\n")) && status.contains("\nState:\tt")
-    })
 }

@@ -38,12 +38,13 @@ impl Task {
             seen: self.seen.clone(),
         };
         let unusable = |why: io::Error| Failure::says(format!("{}: {why}", store::ACCOUNT));
-        let file = store.read(store::ACCOUNT).map_err(unusable)?;
+        let read = at_disk(store, |store| store.read(store::ACCOUNT)).await;
+        let file = read.map_err(unusable)?;
         let is_first = file.is_none();
         let result = order::account(client, Arc::clone(settings), file).await;
         let registered = match result {
             Err(failure) if failure.has_no_account && !is_first => {
-                let _ = store.set_aside(store::ACCOUNT);
+                set_aside(store, locked).await;
                 return Err(failure);
             }
             result => result?,
@@ -122,7 +123,12 @@ impl Task {
         ledger.tidy(settings.names.iter().map(String::as_str), now);
         ledger.order(name, now);
         self.save(store, locked).await?;
-        store.mark(now);
+        // The mark is for a directory that is emptied later: the order itself is written.
+        let _ = at_disk(store, move |store| {
+            store.mark(now);
+            Ok(())
+        })
+        .await;
         log::info!(
             "ordering a certificate for {name} from {}",
             settings.directory
@@ -159,7 +165,7 @@ impl Task {
             }
             Err(failure) => {
                 if failure.has_no_account {
-                    let _ = store.set_aside(store::ACCOUNT);
+                    set_aside(store, locked).await;
                 }
                 if let Some(wait) = failure.wait {
                     self.ledger.get_or_insert_default().wait(name, now, wait);
@@ -213,9 +219,24 @@ impl Task {
     }
 }
 
-/// Writes a file under the lock, on a thread that may block.
+/// Writes a file under the lock.
 async fn write(store: &Store, _: &Locked, name: &str, text: Zeroizing<String>) -> io::Result<()> {
-    let (store, name) = (store.clone(), name.to_owned());
-    let written = spawn_blocking(move || store.write(&name, text.as_bytes())).await;
-    written.unwrap_or_else(|_| Err(io::Error::other("the writer broke")))
+    let name = name.to_owned();
+    at_disk(store, move |store| store.write(&name, text.as_bytes())).await
+}
+
+/// Puts the file of an account that the authority does not know out of the way. If that fails, the next
+/// attempt finds it again.
+async fn set_aside(store: &Store, _: &Locked) {
+    let _ = at_disk(store, |store| store.set_aside(store::ACCOUNT)).await;
+}
+
+/// Does something with the files of an authority, on a thread that may block.
+async fn at_disk<T: Send + 'static>(
+    store: &Store,
+    work: impl FnOnce(&Store) -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let store = store.clone();
+    let done = spawn_blocking(move || work(&store)).await;
+    done.unwrap_or_else(|_| Err(io::Error::other("the thread for its files broke")))
 }
