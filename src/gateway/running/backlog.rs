@@ -39,8 +39,12 @@ const FULL_AGAIN: Duration = Duration::from_secs(60);
 pub(crate) struct Backlog {
     pub(super) store: Arc<QueueDb>,
     pub(super) metrics: QueueMetrics,
-    // A plain lock: it is held for a decision, and never across an await.
+    // A plain lock: it is held for a decision and until the store was asked to write that, so that what
+    // was decided last is written last. It is never held across a wait.
     queue: Mutex<Queue>,
+    /// Held while a pause or its end is written and takes effect, so that the disk has what memory has.
+    /// Only threads that may wait take it.
+    pub(super) pauses: Mutex<()>,
     /// Deliveries that were added while the store is read again.
     joined: Mutex<Option<Vec<Delivery>>>,
     pub(super) limits: Limits,
@@ -139,6 +143,7 @@ impl Backlog {
             overdue: Mutex::default(),
             full: RateLimits::new(FULL_AGAIN),
             queue: Mutex::new(Queue::new(limits)),
+            pauses: Mutex::default(),
             joined: Mutex::new(None),
             limits,
             wake: Notify::new(),
@@ -375,6 +380,7 @@ impl Backlog {
         for (place, expired) in expired.iter().enumerate() {
             let head = heads.get(place).and_then(|head| head.as_ref().ok());
             each(expired, head.and_then(Option::as_ref));
+            // Nothing is decided any more about a delivery that is gone.
             drop(self.store.change(expired.number, Change::Gone));
         }
     }
@@ -424,26 +430,27 @@ impl Backlog {
         made: Option<Made>,
         now: Now,
     ) -> Ended {
-        let ended = self.queue().ended(lease.number, outcome, now, &mut chance);
-        self.count(lease.route, outcome, &ended);
-        if let Some(change) = ended.change {
-            // Nobody waits: if the process ends before the change is stored, the delivery is tried
-            // once more.
-            let attempt = made.zip(AttemptEnd::of(outcome));
-            drop(match (change, attempt) {
-                (Change::Progress(progress), Some((made, end))) => {
-                    let attempt = Attempt {
-                        number: lease.attempt,
-                        began: made.began,
-                        took: made.took,
-                        end,
-                        cause: made.cause,
-                    };
-                    self.store.failed(lease.number, progress, attempt)
-                }
-                (change, _) => self.store.change(lease.number, change),
-            });
+        let attempt = made.zip(AttemptEnd::of(outcome));
+        let attempt = attempt.map(|(made, end)| Attempt {
+            number: lease.attempt,
+            began: made.began,
+            took: made.took,
+            end,
+            cause: made.cause,
+        });
+        let mut queue = self.queue();
+        let ended = queue.ended(lease.number, outcome, now, &mut chance);
+        // Nobody waits: if the process ends before the change is stored, the delivery is tried once
+        // more.
+        match (ended.change, attempt) {
+            (Some(Change::Progress(progress)), Some(attempt)) => {
+                drop(self.store.failed(lease.number, progress, attempt));
+            }
+            (Some(change), _) => drop(self.change(&queue, lease.number, change)),
+            (None, _) => {}
         }
+        drop(queue);
+        self.count(lease.route, outcome, &ended);
         self.under_way.fetch_sub(1, Ordering::Relaxed);
         self.wake.notify_one();
         ended

@@ -1,12 +1,14 @@
 //! What an operator does with the queue, and sees of a delivery (contract: Queue).
 
+use std::sync::MutexGuard;
+
 use tokio::time::timeout;
 
 use super::backlog::{Backlog, locked};
 use super::paused::BY_OPERATOR;
 use crate::clock::Now;
 use crate::config::State;
-use crate::queue::{Attempt, AttemptEnd, Change, Number, RouteNumber, RouteStatus};
+use crate::queue::{Attempt, AttemptEnd, Change, Number, Queue, RouteNumber, RouteStatus};
 use crate::store::sealing::{KeyId, Keyring};
 use crate::store::sqlite::{Encrypted, Head, MetaKey};
 use crate::store::{Content, Pending, QueueStore as _, StoreError};
@@ -65,6 +67,7 @@ impl Backlog {
     ) -> Result<(bool, Vec<(RouteNumber, RouteStatus)>), StoreError> {
         let mut is_new = false;
         let mut statuses = Vec::new();
+        let _one_at_a_time = locked(&self.pauses);
         for route in routes {
             let stored = is_paused.then_some(BY_OPERATOR);
             self.store.set_meta(MetaKey::Pause(*route), stored)?;
@@ -81,8 +84,14 @@ impl Backlog {
         Ok((is_new, statuses))
     }
 
-    /// Has the store write what was done with a delivery. Tells the workers: something may be due.
-    pub(crate) fn change(&self, number: Number, change: Change) -> Pending<()> {
+    /// Has the store write what was decided about a delivery, under the lock under which that was
+    /// decided: a later decision is written later. Tells the workers: something may be due.
+    pub(crate) fn change(
+        &self,
+        _decided: &MutexGuard<'_, Queue>,
+        number: Number,
+        change: Change,
+    ) -> Pending<()> {
         let pending = self.store.change(number, change);
         self.wake.notify_one();
         pending
@@ -170,4 +179,99 @@ pub(crate) fn report_keys(found: &[Encrypted], state: &State) {
 /// The keys of `[state]`.
 pub(crate) fn keyring(state: &State) -> Keyring {
     Keyring::new(state.keys.iter().map(|key| key.key.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::gateway::running::backlog::{Made, Means};
+    use crate::gateway::tests::parsed;
+    use crate::queue::{ByHand, DeliveryId, Limits, Next, Outcome};
+    use crate::store::Accepted;
+    use crate::store::sqlite::QueueDb;
+    use crate::telemetry::metrics::Metrics;
+
+    /// A queue in `dir` that holds one delivery, which is due.
+    fn with_one(dir: &std::path::Path, clock: &Clock) -> Backlog {
+        let store = QueueDb::open(dir, clock, None).unwrap();
+        let route = store.route("a", "itellico").unwrap();
+        drop(store.accept(Accepted {
+            id: DeliveryId::new(clock.now().wall, [1; 10]),
+            route,
+            account: None,
+            order: None,
+            head: "head".into(),
+            body: "body".into(),
+            claim: None,
+        }));
+        // Written after the delivery.
+        store.set_meta(MetaKey::Pause(route), None).unwrap();
+        let means = Means {
+            store: store.into(),
+            metrics: Metrics::new("1").queue(),
+            limits: Limits {
+                max_bytes: 1 << 20,
+                max_deliveries: 10,
+            },
+            keep_free: 0,
+            timeout: Duration::from_secs(2),
+            bodies: 1 << 20,
+        };
+        let backlog = Backlog::open(means, clock.now()).unwrap();
+        let config = parsed(&format!(
+            "[[route]]\nname = \"a\"\npath = \"/a\"\nprovider = \"itellico\"\nmode = \"queue\"\n\
+             secrets = [\"plain:a-secret-of-the-test\"]\nupstream = \"http://127.0.0.1:3000\"\n\
+             [state]\ndir = \"{}\"\n",
+            dir.display()
+        ));
+        let routes = config.routes.iter().map(|own| (route, own));
+        backlog.read_store(clock.now(), |_| {}).unwrap();
+        backlog.set_routes(routes, clock.now());
+        backlog
+    }
+
+    /// The end of an attempt was written after the lock was given back, and could overwrite a retry by
+    /// hand that was decided after it. The next start then had the older decision.
+    #[test]
+    fn what_was_decided_last_about_a_delivery_is_written_last() {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::system());
+        let backlog = with_one(dir.path(), &clock);
+        let now = clock.now();
+        let Next::Try(lease) = backlog.next(now) else {
+            panic!("it is not due")
+        };
+        let number = lease.number;
+        std::thread::scope(|scope| {
+            // What follows the decision needs the route's name.
+            let names = locked(&backlog.names);
+            let made = Made {
+                began: now.wall,
+                took: Duration::ZERO,
+                cause: None,
+            };
+            let (backlog, lease) = (&backlog, &lease);
+            scope.spawn(move || {
+                backlog.ended(lease, Outcome::Status(500, None), Some(made), now);
+            });
+            while backlog.queue().get(number, now).unwrap().is_in_flight {
+                std::thread::yield_now();
+            }
+            let mut queue = backlog.queue();
+            let ByHand::Done(change) = queue.retry(number, now) else {
+                panic!("it is there")
+            };
+            drop(backlog.change(&queue, number, change));
+            drop((queue, names));
+        });
+        // Written after both.
+        backlog.keep_time(now.mono);
+        let known = backlog.queue().get(number, now).unwrap().delivery.progress;
+        let mut stored = Vec::new();
+        let each = &mut |delivery: crate::queue::Delivery| stored.push(delivery.progress.round);
+        backlog.store.deliveries(each).unwrap();
+        assert_eq!((known.round, stored), (0, vec![0]));
+    }
 }

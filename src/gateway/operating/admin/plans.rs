@@ -62,12 +62,13 @@ impl Action {
         number: Number,
         now: Now,
     ) -> Result<Stored, Denied> {
+        let mut queue = backlog.queue();
         let done = match self {
-            Self::Retry => backlog.queue().retry(number, now),
-            Self::Discard => backlog.queue().discard(number, now),
+            Self::Retry => queue.retry(number, now),
+            Self::Discard => queue.discard(number, now),
         };
         match done {
-            ByHand::Done(change) => Ok(backlog.change(number, change)),
+            ByHand::Done(change) => Ok(backlog.change(&queue, number, change)),
             ByHand::InFlight => Err(Denied::DeliveryInFlight),
             ByHand::Unknown => Err(Denied::UnknownDelivery),
         }
