@@ -13,6 +13,8 @@ use crate::store::Pending;
 #[derive(Debug)]
 pub(super) struct Late {
     timeout: Duration,
+    /// Whether there are `answers`. Changed under their lock; relaxed, since whoever reads it without
+    /// that only asks whether it is so by now.
     is_any: AtomicBool,
     // A plain lock: it is taken while answers are late.
     answers: Mutex<Vec<Pending<()>>>,
@@ -40,13 +42,16 @@ impl Late {
             return;
         }
         if timeout(self.timeout, &mut pending).await.is_err() {
-            if !self.is_any.swap(true, Ordering::Relaxed) {
+            let mut answers = lock(&self.answers);
+            answers.push(pending);
+            let is_first = !self.is_any.swap(true, Ordering::Relaxed);
+            drop(answers);
+            if is_first {
                 log::error!(
                     "state: window.db does not answer within {:?}; it counts as not writable until it does",
                     self.timeout
                 );
             }
-            lock(&self.answers).push(pending);
         }
     }
 
@@ -83,6 +88,8 @@ impl Late {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use futures_channel::oneshot;
 
     use super::*;
@@ -118,5 +125,34 @@ mod tests {
         };
         drop(sender);
         assert_eq!(late.last_came(), Some(false), "the writer has ended");
+    }
+
+    /// It was said that an answer is late before that answer was there to be looked at. A look between
+    /// the two found none, and a file that hung counted as writable.
+    #[tokio::test]
+    async fn a_look_at_any_moment_leaves_the_file_unwritable_until_the_late_answer_comes() {
+        let late = Arc::new(Late::new(Duration::ZERO));
+        let is_over = Arc::new(AtomicBool::new(false));
+        let looking = std::thread::spawn({
+            let (late, is_over) = (Arc::clone(&late), Arc::clone(&is_over));
+            move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    late.look();
+                }
+            }
+        });
+        let mut lost = 0;
+        for _ in 0..1000 {
+            let (sender, pending) = oneshot::channel();
+            late.wait(pending).await;
+            lost += u32::from(!late.is_any());
+            sender.send(Ok(())).unwrap();
+            while late.is_any() {
+                std::thread::yield_now();
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+        looking.join().unwrap();
+        assert_eq!(lost, 0);
     }
 }
