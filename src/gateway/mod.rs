@@ -425,9 +425,7 @@ fn build(
     }
     let journal = kept.map(|kept| Arc::clone(&kept.window.journal));
     if let Some(journal) = &journal {
-        if let Err(error) = journal.note_routes(&snapshot) {
-            log::error!("state: the routes of queue.db cannot be noted: {error}");
-        }
+        journal.note_routes_or_later(&snapshot);
         journal.set_routes(&snapshot);
     }
     let running = Running {

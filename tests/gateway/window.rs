@@ -47,7 +47,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
 }
 
-/// Runs a statement on the database of the window.
+/// Runs a statement on a database.
 #[track_caller]
 fn change_file(path: &Path, statement: &str) {
     let connection = Connection::open(path).expect("the database");
@@ -621,6 +621,48 @@ fn what_an_operator_let_be_forgotten_stays_so_after_its_route_changed_its_mode()
         let gateway = gateway.killed_and_started(&with_mode(first));
         expect_seen(&gateway, &forgotten);
     }
+}
+
+/// The start took a route for noted that it could not note. Once the route was back in relay mode, a restart did not know
+/// that `queue.db` has events of it, and what was forgotten of them there was known again.
+#[test]
+fn a_route_that_the_start_cannot_note_is_noted_once_that_can_be_written() {
+    let upstream = Upstream::start();
+    let with_mode = |mode: &str| {
+        let route = Route::itellico(&upstream).set("mode", &format!("\"{mode}\""));
+        Config::new().route(route).extra("[state]\ndir = \"state\"")
+    };
+    let file = |gateway: &Gateway| gateway.folder().join("state/queue.db");
+    let mut gateway = Gateway::start(&with_mode("queue"));
+    gateway.signal("TERM");
+    gateway.wait_exit(LATE).expect("it ends");
+    // The number of the route is known, and that it stores its deliveries is not.
+    let refuse = "delete from meta where name = 'stored_routes';
+        create trigger refuse before insert on meta when new.name = 'stored_routes'
+        begin select raise(abort, 'refused by a test'); end";
+    change_file(&file(&gateway), refuse);
+    let gateway = gateway.started_again(&with_mode("relay"));
+    // A reload that cannot note it is refused.
+    gateway.rewrite(&with_mode("queue"));
+    let refused = gateway.admin("POST", "/reload", &[], "");
+    refused.expect_status(422);
+    assert!(gateway.says("refused by a test"), "{}", gateway.stderr());
+    // A start is not.
+    let gateway = ended_and_started(gateway, &with_mode("queue"));
+    assert!(gateway.says("queue.db cannot note which routes store their deliveries"));
+    change_file(&file(&gateway), "drop trigger refuse");
+    let is_noted = || gateway.says("queue.db has noted which routes store their deliveries");
+    assert!(eventually(LATE, is_noted), "{}", gateway.stderr());
+    let can_store = || gateway.ask(Delivery::fresh()).status == 200;
+    assert!(eventually(LATE, can_store), "{}", gateway.stderr());
+    let forgotten = Delivery::fresh();
+    let answer = gateway.ask(forgotten.bytes());
+    answer.expect_status(200);
+    upstream.wait_for(2);
+    let gateway = gateway.killed_and_started(&with_mode("relay"));
+    forget(&gateway, &answer);
+    let gateway = gateway.killed_and_started(&with_mode("relay"));
+    gateway.ask(forgotten.bytes()).expect_status(200);
 }
 
 /// A window that is full forgets what came first, in whichever file that is.

@@ -47,6 +47,8 @@ pub(crate) struct WindowJournal {
     /// The routes of which `queue.db` says that. Held while more of them are written there, so only
     /// threads that may wait for the disk take it.
     noted: Mutex<HashSet<Fingerprint>>,
+    /// Whether the start could not write that of all `stored` routes. Relaxed: it stands for itself.
+    has_unnoted: AtomicBool,
     /// What is on its way to `window`.
     gathering: Arc<Gathering>,
     /// The longest wait for `queue`.
@@ -113,6 +115,7 @@ impl WindowJournal {
             queued: ArcSwap::default(),
             stored: ArcSwap::default(),
             noted: Mutex::default(),
+            has_unnoted: AtomicBool::new(false),
             gathering: Arc::new(Gathering::new(store, timeout)),
             timeout,
             missed: AtomicBool::new(false),
@@ -168,6 +171,17 @@ impl WindowJournal {
         Ok(())
     }
 
+    /// The same for the routes in force at the start, which does not fail for it: what cannot be written
+    /// now is tried again by [`Self::write_missed`].
+    pub(crate) fn note_routes_or_later(&self, snapshot: &Snapshot) {
+        if let Err(error) = self.note_routes(snapshot) {
+            log::error!(
+                "state: queue.db cannot note which routes store their deliveries: {error}; that is tried again"
+            );
+            self.has_unnoted.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Sets the routes of the configuration in force. Does not wait.
     pub(crate) fn set_routes(&self, snapshot: &Snapshot) {
         let queued = storing(snapshot);
@@ -212,8 +226,12 @@ impl WindowJournal {
         self.window.stats().errors
     }
 
-    /// Writes what is missing in the file, and keeps the time. May wait.
+    /// Writes what is missing in the files, and keeps the time. May wait.
     pub(crate) fn write_missed(&self, all: &Window, now: Now) {
+        if self.has_unnoted.load(Ordering::Relaxed) && self.note(&self.stored.load()).is_ok() {
+            self.has_unnoted.store(false, Ordering::Relaxed);
+            log::info!("state: queue.db has noted which routes store their deliveries");
+        }
         if self.has_passed.load(Ordering::Acquire) || !self.is_writable() {
             return;
         }
