@@ -118,7 +118,10 @@ impl Drop for Held {
         let ended = backlog.ended(lease, *outcome, made.take(), now);
         let snapshot = running.snapshot.load();
         let route = snapshot.queued_route(lease.route);
-        let name = route.map_or("-", |route| &route.name);
+        // A reload may have removed the route meanwhile.
+        let former = route.is_none().then(|| backlog.name(lease.route)).flatten();
+        let name = route.map_or(former.as_deref(), |route| Some(&*route.name));
+        let name = name.unwrap_or("-");
         // Damage was told where it was found.
         if let Some(reason) = ended.dead.filter(|reason| *reason != DeadReason::Damaged) {
             log::warn!(

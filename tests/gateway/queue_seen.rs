@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::support::behaviour::Behaviour;
+use crate::support::behaviour::{Behaviour, Latch, Reply};
 use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event_with, fresh_event_id};
 use crate::support::gateway::{Gateway, binary};
@@ -236,6 +236,24 @@ fn deliveries_of_a_route_that_is_gone_are_named_at_reload_and_start_and_in_a_pla
     asked(&gateway, "POST", "/reload", "");
     let plan = asked(&gateway, "POST", "/queue/plan", "{\"route\":\"itellico\"}");
     assert_eq!(plan["removed_routes"], serde_json::json!([]));
+}
+
+#[test]
+fn a_delivery_that_dies_after_its_route_was_removed_is_told_with_the_name_of_the_route() {
+    let latch = Latch::closed();
+    let upstream = Upstream::with(Behaviour::answer_after(&latch, &Reply::new(410)));
+    let gateway = Gateway::start(&config(&upstream.url(), "retry = [\"1h\"]"));
+    send(&gateway);
+    upstream.wait_for(1);
+    let other = Config::new()
+        .route(Route::plain(&upstream))
+        .extra("[state]\ndir = \"state\"")
+        .admin("token", "\"env:ADMIN_TOKEN\"")
+        .env("ADMIN_TOKEN", TOKEN);
+    gateway.rewrite(&other);
+    asked(&gateway, "POST", "/reload", "");
+    latch.open();
+    message(&gateway, &["route itellico, ", "is dead after attempt 1"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use crate::support::behaviour::{Behaviour, Latch, Reply};
 use crate::support::client::Client;
-use crate::support::config::Config;
+use crate::support::config::{Config, Route};
 use crate::support::delivery::Delivery;
 use crate::support::gateway::Gateway;
 use crate::support::upstream::Upstream;
@@ -204,4 +204,23 @@ fn it_ends_even_when_the_grace_is_exceeded() {
         "still there after its grace"
     );
     client.expect_closed();
+}
+
+#[test]
+fn attempts_of_the_queue_that_the_grace_cuts_short_are_counted_in_the_log_and_tried_again() {
+    let upstream = Upstream::with(Behaviour::never());
+    let route = Route::itellico(&upstream).set("mode", "\"queue\"");
+    let config = Config::new()
+        .route(route)
+        .server("shutdown_grace", "\"1s\"")
+        .extra("[state]\ndir = \"state\"");
+    let mut gateway = Gateway::start(&config);
+    gateway.ask(Delivery::fresh()).expect_status(200);
+    upstream.wait_for(1);
+    gateway.signal("TERM");
+    gateway.wait_exit(LATE).expect("its end");
+    let words = "still under way when `server.shutdown_grace` ended: 1; the next process tries";
+    assert!(gateway.says(words), "{}", gateway.stderr());
+    let _gateway = gateway.started_again(&config);
+    upstream.wait_for(2);
 }

@@ -125,7 +125,8 @@ impl Signals {
         // process before this one asks about the claims of its requests.
         let has_predecessor = || self.takeover.has_predecessor.load(Ordering::Relaxed);
         let backlog = self.running.backlog.as_ref();
-        let is_delivering = || backlog.is_some_and(|backlog| backlog.is_busy());
+        let of_queue = || backlog.map_or((0, 0), |backlog| backlog.under_way());
+        let is_delivering = || of_queue() != (0, 0);
         let is_over = || self.tasks.are_over() && !has_predecessor() && !is_delivering();
         while !is_over() && Instant::now() < end {
             sleep(Duration::from_millis(10)).await;
@@ -134,6 +135,19 @@ impl Signals {
             log::warn!(
                 "{} connections were still open when `server.shutdown_grace` ended",
                 open()
+            );
+        }
+        let (attempts, storing) = of_queue();
+        if attempts > 0 {
+            log::warn!(
+                "attempts of the queue that were still under way when `server.shutdown_grace` ended: {attempts}; the \
+                 next process tries their deliveries again"
+            );
+        }
+        if storing > 0 {
+            log::warn!(
+                "deliveries that were still being stored when `server.shutdown_grace` ended: {storing}; they were not \
+                 acknowledged, so the provider sends them again"
             );
         }
     }

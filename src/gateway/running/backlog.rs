@@ -73,8 +73,9 @@ pub(crate) struct Backlog {
     pub(super) is_failing: AtomicBool,
     /// The second of the monotonic clock in which the time was kept last. Relaxed, too.
     time_kept: AtomicU64,
-    /// The attempts in flight, and the deliveries that are being stored.
-    under_way: AtomicUsize,
+    /// The attempts in flight, and the deliveries that are being stored. Relaxed, too.
+    attempts: AtomicUsize,
+    storing: AtomicUsize,
 }
 
 /// What a queue is made of.
@@ -155,7 +156,8 @@ impl Backlog {
             is_failing: AtomicBool::new(false),
             rooms: BodyRooms::new(bodies),
             fresh: Fresh::default(),
-            under_way: AtomicUsize::new(0),
+            attempts: AtomicUsize::new(0),
+            storing: AtomicUsize::new(0),
         };
         // Before the first delivery is taken.
         backlog.look_at_store(now);
@@ -217,16 +219,17 @@ impl Backlog {
         self.wake.notify_one();
     }
 
-    /// Whether attempts are in flight, or deliveries are being stored.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.under_way.load(Ordering::Relaxed) > 0
+    /// How many attempts are in flight, and how many deliveries are being stored.
+    pub(crate) fn under_way(&self) -> (usize, usize) {
+        let of = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+        (of(&self.attempts), of(&self.storing))
     }
 
     /// What is to be tried now.
     pub(crate) fn next(&self, now: Now) -> Next {
         let next = self.queue().next(now);
         if matches!(next, Next::Try(_)) {
-            self.under_way.fetch_add(1, Ordering::Relaxed);
+            self.attempts.fetch_add(1, Ordering::Relaxed);
         }
         next
     }
@@ -265,7 +268,7 @@ impl Backlog {
             body,
             claim: Some(stored),
         });
-        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.storing.fetch_add(1, Ordering::Relaxed);
         let (backlog, clock) = (Arc::clone(self), clock.clone());
         let (tell, told) = oneshot::channel();
         // A task of its own: what becomes of the delivery does not depend on who waits for it.
@@ -308,7 +311,7 @@ impl Backlog {
                 backlog.add(delivery, now);
             }
             drop(room);
-            backlog.under_way.fetch_sub(1, Ordering::Relaxed);
+            backlog.storing.fetch_sub(1, Ordering::Relaxed);
             let _ = tell.send(number);
         });
         match timeout(self.timeout, told).await {
@@ -451,7 +454,7 @@ impl Backlog {
         }
         drop(queue);
         self.count(lease.route, outcome, &ended);
-        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.attempts.fetch_sub(1, Ordering::Relaxed);
         self.wake.notify_one();
         ended
     }

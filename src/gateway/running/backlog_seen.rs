@@ -126,7 +126,8 @@ impl Backlog {
         }
     }
 
-    /// Says, every ten minutes for each route, that a delivery waits for over a quarter of an hour.
+    /// Says, every ten minutes for each route, that a delivery waits which was accepted over a quarter of
+    /// an hour ago. It need not have waited all the time: a dead letter that is retried waits again.
     pub(super) fn report_overdue(&self, now: Now) {
         for (number, status) in self.statuses(now) {
             let Some(oldest) = status.oldest else {
@@ -145,10 +146,10 @@ impl Backlog {
             let name = self.name(number);
             let name = name.as_deref().unwrap_or("-");
             log::error!(
-                "route {name}: a delivery waits for {} minutes, and {} wait in all{}: the provider was told that they \
-                 are taken and sends them no more; see what the app answers (`verigate queue list {}`)",
+                "route {name}: {}, the oldest accepted {} minutes ago{}: the provider was told that they are taken and \
+                 sends them no more; see what the app answers (`verigate queue list {}`)",
+                deliveries_wait(status.counts.waiting + status.counts.retrying),
                 age.as_secs() / 60,
-                status.counts.waiting + status.counts.retrying,
                 why(&status),
                 shell::option("--route", name)
             );
