@@ -32,8 +32,7 @@ impl Backlog {
         let (_, bytes) = self.queue().totals();
         self.metrics
             .set_totals(bytes, self.limits.max_bytes, self.limits.max_deliveries);
-        self.metrics
-            .set_errors(self.store.stats().errors.and(&of_window));
+        self.metrics.set_errors(self.store.errors().and(&of_window));
         let mut shown: BTreeMap<String, RouteNow> = BTreeMap::new();
         for (number, status) in self.statuses(now) {
             let own = snapshot.queued_route(number);

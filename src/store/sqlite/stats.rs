@@ -221,6 +221,14 @@ impl Shared {
         self.is_failing.load(Ordering::Relaxed)
     }
 
+    /// The errors since the start. Asks no disk, as [`Self::stats`] does.
+    pub(super) fn errors(&self) -> Errors {
+        Errors(std::array::from_fn(|kind| {
+            let counter = self.errors.get(kind);
+            counter.map_or(0, |counter| counter.load(Ordering::Relaxed))
+        }))
+    }
+
     /// Everything, with what the disk has.
     pub(super) fn stats(&self, disk: &Disk) -> Stats {
         let relaxed = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -232,9 +240,7 @@ impl Shared {
             free_bytes: disk.free(),
             changes: relaxed(&self.changes),
             last_sync: Duration::from_nanos(relaxed(&self.last_sync)),
-            errors: Errors(std::array::from_fn(|kind| {
-                self.errors.get(kind).map_or(0, relaxed)
-            })),
+            errors: self.errors(),
             failing: self.failing(),
             is_behind: self.is_behind.load(Ordering::Relaxed),
         }

@@ -16,7 +16,7 @@ use super::file::{Kind, OpenError};
 use super::journal::{self, Journal};
 use super::meta::{self, MetaKey};
 use super::room::Purpose;
-use super::stats::{Observer, Shared, Stats};
+use super::stats::{Errors, Observer, Shared, Stats};
 use super::writer::{Ledger, Written};
 use crate::clock::Clock;
 use crate::replay::passing::Change;
@@ -77,6 +77,11 @@ impl WindowDb {
     /// Whether the file was made by [`open`](Self::open).
     pub fn is_new(&self) -> bool {
         self.database.is_new()
+    }
+
+    /// The errors of the file since the start. Does not wait for the disk.
+    pub fn errors(&self) -> Errors {
+        self.database.shared.errors()
     }
 
     /// What the database says of itself.

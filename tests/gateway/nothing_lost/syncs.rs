@@ -399,3 +399,18 @@ fn while_the_disk_hangs_idle_connections_of_relay_routes_are_closed_in_time() {
         assert!(eventually(LATE, is_closed), "{}", gateway.stderr());
     }
 }
+
+/// A scrape asked the disk how much of it is free, and showed no such number.
+#[test]
+fn metrics_are_shown_while_the_disk_does_not_even_say_what_is_free() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&config(&upstream));
+    let Some(_held) = Held::every(&gateway, "statfs", FOR_GOOD) else {
+        return;
+    };
+    let is_asked = || Held::is_waiting(&gateway, "");
+    assert!(eventually(LATE, is_asked), "nobody looks at the disk");
+    let metrics = gateway.metrics();
+    let errors = metrics.value("verigate_state_errors_total", &[("kind", "full")]);
+    assert!(errors.abs() < 0.5, "{errors}");
+}

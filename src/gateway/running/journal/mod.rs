@@ -223,7 +223,7 @@ impl WindowJournal {
 
     /// The errors of the file since the start.
     pub(crate) fn errors(&self) -> Errors {
-        self.window.stats().errors
+        self.window.errors()
     }
 
     /// Writes what is missing in the files, and keeps the time. May wait.

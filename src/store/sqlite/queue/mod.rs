@@ -23,7 +23,7 @@ use rusqlite::Connection;
 use super::database::{Database, Opened, closed};
 use super::file::{Kind, OpenError};
 use super::meta::{self, MetaKey};
-use super::stats::{ErrorKind, Observer, Stats};
+use super::stats::{ErrorKind, Errors, Observer, Stats};
 use super::{failure, in_words, journal};
 use crate::clock::Clock;
 use crate::queue::{Attempt, AttemptEnd, Change, Delivery, Number, Progress, RouteNumber};
@@ -151,6 +151,11 @@ impl QueueDb {
     /// Whether the file was made by [`open`](Self::open).
     pub fn is_new(&self) -> bool {
         self.database.is_new()
+    }
+
+    /// The errors of the file since the start. Does not wait for the disk.
+    pub fn errors(&self) -> Errors {
+        self.database.shared.errors()
     }
 
     /// What the database says of itself.
