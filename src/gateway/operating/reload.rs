@@ -320,8 +320,9 @@ impl Loaded {
             let (state, at) = (&now.restart_settings.state, running.clock.now());
             backlog.set_routes(now.queued_routes(), at);
             if state.keys != before.restart_settings.state.keys {
-                backlog.set_keys(state, &made.encrypted, at);
+                backlog.set_keys(state, &made.encrypted);
             }
+            backlog.try_held(at);
         }
         (running.connections).judge_again(|peer| is_trusted(peer, &now.trusted_proxies));
         running.acme.changed.notify_one();

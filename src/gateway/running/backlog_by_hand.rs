@@ -22,15 +22,19 @@ impl Backlog {
         self.store.encrypted()
     }
 
-    /// Sets other keys for what is stored, says which deliveries of those `found` on disk have no key
-    /// then, and tries again what waits for a key. Does not wait.
-    pub(crate) fn set_keys(&self, state: &State, found: &[Encrypted], now: Now) {
+    /// Sets other keys for what is stored, and says which deliveries of those `found` on disk have no key
+    /// then. Does not wait.
+    pub(crate) fn set_keys(&self, state: &State, found: &[Encrypted]) {
         self.store.set_keys(keyring(state));
+        report_keys(found, state);
+    }
+
+    /// Tries again what could not be read: its key may be there by now, or the disk may give it.
+    pub(crate) fn try_held(&self, now: Now) {
         let released = self.queue().release_held(now);
         if released > 0 {
-            log::info!("the queue: {released} deliveries that were held are tried again");
+            log::info!("the queue: tried again, of those that were held: {released}");
         }
-        report_keys(found, state);
         self.wake.notify_one();
     }
 
