@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::reader::{Findings, Item};
@@ -21,6 +22,33 @@ pub const NO_PARENT: &str = "lies in a directory that does not exist";
 /// mounted: the gateway would begin with an empty queue there.
 pub const ONLY_LAST_IS_MADE: &str =
     "only the last directory of the path is made: mount or make the others, or mend the path";
+
+/// The words about a directory of the gateway in which nothing can be written, for `check` and for a start.
+pub const NOT_WRITABLE: &str = "names a directory in which its user may not write";
+
+/// The reason why the owner of a directory may not write in it, with what would help; `None`: it may.
+/// `found` is what the system says of the directory.
+///
+/// `check` may be run by another user than the gateway. For its own user the system answers, for others
+/// the mode does. The mode does not bind root.
+pub fn not_writable(dir: &Path, found: &fs::Metadata) -> Option<(String, String)> {
+    let all = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
+    let shown = dir.display();
+    let of_mode = || {
+        let why = format!("mode {:04o}", found.mode() & 0o7777);
+        Some((why, format!("`chmod 700 {shown}`")))
+    };
+    let is_own = found.uid() == geteuid().as_raw();
+    match access(dir, all) {
+        Err(Errno::ROFS) => Some((
+            "its file system is read-only".to_owned(),
+            "mount it for writing, or name another directory".to_owned(),
+        )),
+        Err(Errno::ACCESS | Errno::PERM) if is_own => of_mode(),
+        _ if !is_own && found.uid() != 0 && found.mode() & 0o700 != 0o700 => of_mode(),
+        _ => None,
+    }
+}
 
 /// The use of a directory, from which its rules follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +149,10 @@ pub(super) fn judge(
              {shown}`"
         );
         item.refuse(findings, message, help);
+        return;
+    }
+    if let Some((why, help)) = not_writable(dir, &found) {
+        item.refuse(findings, format!("{NOT_WRITABLE}: {shown} ({why})"), help);
     } else if found.uid() != own {
         let owner = found.uid();
         warn(format!(

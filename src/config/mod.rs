@@ -62,7 +62,7 @@ use zeroize::Zeroizing;
 
 pub use accounts::Accounts;
 pub use admin::Admin;
-pub use directories::{NO_PARENT, ONLY_LAST_IS_MADE, missing_parent};
+pub use directories::{NO_PARENT, NOT_WRITABLE, ONLY_LAST_IS_MADE, missing_parent, not_writable};
 pub use files::{Change, FileSet, Files};
 pub use given::Given;
 pub use handshake::{HandshakeMode, HandshakeSettings};
@@ -87,6 +87,7 @@ pub use warning::{Acknowledging, Warning, WarningName};
 
 use checks::Spans;
 use problem::LineStarts;
+pub use reader::suggestion;
 use reader::{Findings, Sorted, Table};
 use route::Draft;
 

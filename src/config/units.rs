@@ -200,6 +200,19 @@ pub(crate) fn written_size(bytes: u64) -> String {
     )
 }
 
+/// A size for messages where a part of it is enough to know: in the largest unit of which it has one, with
+/// a digit behind the point, rounded down.
+pub(crate) fn rounded_size(bytes: u64) -> String {
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let Some((unit, name)) = units.into_iter().find(|(unit, _)| bytes >= *unit) else {
+        return format!("{bytes} bytes");
+    };
+    match bytes % unit * 10 / unit {
+        0 => format!("{}{name}", bytes / unit),
+        tenth => format!("{}.{tenth}{name}", bytes / unit),
+    }
+}
+
 /// A duration for messages, in the largest unit that divides it.
 pub(crate) fn written_duration(duration: Duration) -> String {
     let ms = duration.as_millis();
@@ -348,6 +361,17 @@ mod tests {
     fn what_is_written_can_be_read_again() {
         for bytes in [0, 1, 1023, 1024, 1536, 1 << 20, 3 << 30] {
             assert_eq!(size(&written_size(bytes)), Ok(bytes));
+        }
+        for (bytes, words) in [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1024, "1KiB"),
+            (55_874_560, "53.2MiB"),
+            ((1 << 30) - 1, "1023.9MiB"),
+            (1 << 30, "1GiB"),
+            (u64::MAX, "17179869183.9GiB"),
+        ] {
+            assert_eq!(rounded_size(bytes), words);
         }
         for ms in [
             0,

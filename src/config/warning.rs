@@ -145,6 +145,8 @@ warning_names! {
         "the user who runs `check` could not use a directory of the gateway";
     HeldDeliveries, "held-deliveries", Never,
         "`check` found deliveries on disk that need a key or a route which is not in the file";
+    FullDisk, "full-disk", Never,
+        "`check` found no room on the disk of the queue beside what stays free: every delivery would be refused";
     StaleAcknowledgement, "stale-acknowledgement", Never,
         "a route acknowledges a warning that depends on a secret or its file, and there is no such warning now";
 }

@@ -58,6 +58,7 @@ pub use operating::upgrade::UpgradeError;
 use operating::upgrade::UpgradeSocket;
 use operating::{acme, admin, descriptors, listen, stop, upgrade};
 use running::Running;
+pub use running::backlog_room::KeptFree;
 use running::snapshot::Snapshot;
 pub use running::supervisor::Supervisor;
 use traffic::Door;

@@ -2,7 +2,13 @@
 
 #![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
 
+use std::ffi::OsString;
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use verigate::clock::Clock;
+use verigate::store::sqlite::{QueueDb, WindowDb};
 
 use crate::stage::Folder;
 use crate::support::SOON;
@@ -47,9 +53,9 @@ fn a_good_file_shows_what_would_run() {
 #[test]
 fn the_path_of_a_secret_is_shown_as_the_file_writes_it() {
     let folder = Folder::new();
-    std::fs::create_dir(folder.path().join("keys")).expect("a directory");
+    fs::create_dir(folder.path().join("keys")).expect("a directory");
     let secret = folder.write("keys/one.secret", "a-secret-of-the-file\n");
-    std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).expect("a mode");
+    fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).expect("a mode");
     folder.write(
         "verigate.toml",
         file("secrets = [\"file:keys/one.secret\"]"),
@@ -67,13 +73,13 @@ fn the_path_of_a_secret_is_shown_as_the_file_writes_it() {
 fn what_is_allowed_but_unwise_is_warned_about() {
     let folder = Folder::new().env("S", SECRET);
     let secret_file = folder.write("secret", "a-secret-of-the-file\n");
-    std::fs::set_permissions(&secret_file, PermissionsExt::from_mode(0o644)).expect("a mode");
+    fs::set_permissions(&secret_file, PermissionsExt::from_mode(0o644)).expect("a mode");
     let crlf = folder.write("crlf", "a-secret-of-the-file\r\n");
     let bom = folder.write("bom", "\u{feff}a-secret-of-the-file\n");
     for path in [&crlf, &bom] {
-        std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).expect("a mode");
+        fs::set_permissions(path, PermissionsExt::from_mode(0o600)).expect("a mode");
     }
-    let of_file = |path: &std::path::Path| format!("secrets = [\"file:{}\"]", path.display());
+    let of_file = |path: &Path| format!("secrets = [\"file:{}\"]", path.display());
     let mut cases = Cases::new();
     for (name, route, words) in [
         (
@@ -274,7 +280,7 @@ fn the_file_is_an_argument_an_option_or_standard_input() {
 #[test]
 fn the_default_file_of_a_folder_is_taken() {
     let folder = Folder::new().env("S", SECRET);
-    std::fs::create_dir(folder.path().join("conf")).expect("a folder");
+    fs::create_dir(folder.path().join("conf")).expect("a folder");
     folder.write("conf/verigate.toml", file("secrets = [\"env:S\"]"));
     folder
         .run(["check"])
@@ -566,8 +572,8 @@ fn with_directories(server: &str, state: &str) -> Folder {
 
 fn make(folder: &Folder, name: &str, mode: u32) {
     let path = folder.path().join(name);
-    std::fs::create_dir(&path).expect("a folder");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    fs::create_dir(&path).expect("a folder");
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("a mode");
 }
 
 #[test]
@@ -639,5 +645,145 @@ fn a_state_dir_in_a_directory_of_the_kernel_is_refused() {
             .run(["check", "verigate.toml"])
             .expect_code(2)
             .expect_words(&["`state.dir` lies in a directory that the kernel makes up"]);
+    }
+}
+
+/// The files of a directory with their bytes.
+fn files(dir: &Path) -> Vec<(OsString, Vec<u8>)> {
+    let entries = fs::read_dir(dir).expect("a directory");
+    let file = |entry: std::io::Result<fs::DirEntry>| {
+        let entry = entry.expect("an entry");
+        (entry.file_name(), fs::read(entry.path()).expect("a file"))
+    };
+    let mut files: Vec<_> = entries.map(file).collect();
+    files.sort();
+    files
+}
+
+/// A folder with a state directory that has both databases, which nobody has open.
+fn with_databases() -> Folder {
+    let folder = with_directories("listen = [\"127.0.0.1:0\"]", "dir = \"state\"");
+    make(&folder, "state", 0o700);
+    let dir = folder.path().join("state");
+    drop(QueueDb::open(&dir, &Clock::system(), None).expect("a database"));
+    drop(WindowDb::open(&dir, &Clock::system(), None).expect("a database"));
+    folder
+}
+
+/// What somebody does to the bytes of a file.
+type Damage = fn(&mut Vec<u8>);
+
+#[test]
+fn databases_with_which_no_gateway_would_start_are_a_problem_in_the_words_of_the_start() {
+    let damage: [(&str, Damage); 4] = [
+        ("queue.db", |bytes| bytes.truncate(10_000)),
+        ("queue.db", |bytes| bytes[..100].fill(7)),
+        ("window.db", |bytes| bytes.truncate(5_000)),
+        ("window.db", |bytes| bytes[0] ^= 1),
+    ];
+    for (name, damage) in damage {
+        let folder = with_databases();
+        let dir = folder.path().join("state");
+        let path = dir.join(name);
+        let mut bytes = fs::read(&path).expect("a database");
+        damage(&mut bytes);
+        fs::write(&path, bytes).expect("a database");
+        let before = files(&dir);
+        let checked = folder.run(["check", "verigate.toml"]);
+        checked.expect_code(2).expect_words(&["1 problem in"]);
+        let json = folder.run(["check", "verigate.toml", "--json"]);
+        json.expect_code(2);
+        let json = json.json();
+        let message = json["problems"][0]["message"].as_str().unwrap_or_default();
+        assert!(
+            message.contains(&format!("state/{name} is damaged")),
+            "{json}"
+        );
+        assert_eq!(
+            (&json["ok"], &json["problems"][0]["line"]),
+            (&false.into(), &4.into())
+        );
+        assert!(files(&dir) == before, "a look changes nothing: {checked}");
+        let run = folder.run(["run", "verigate.toml"]);
+        run.expect_code(1).expect_words(&[message]);
+    }
+}
+
+#[test]
+fn a_look_leaves_nothing_beside_databases_that_nobody_has_open() {
+    let folder = with_databases();
+    let dir = folder.path().join("state");
+    let before = files(&dir);
+    for command in [
+        &["check", "verigate.toml"][..],
+        &["state", "info", "state"],
+        &["state", "check", "state"],
+    ] {
+        folder.run(command).expect_code(0);
+        assert!(files(&dir) == before, "{command:?}");
+    }
+}
+
+#[test]
+fn what_the_user_of_the_state_dir_cannot_write_is_a_problem() {
+    let folder = with_databases();
+    let dir = folder.path().join("state");
+    let set = |path: &Path, mode: u32| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
+    };
+    // The mode of a directory does not bind root, so root looks at one of another user.
+    let is_root = std::os::unix::fs::chown(&dir, Some(65_534), None).is_ok();
+    set(&dir, 0o500);
+    let ended = folder.run(["check", "verigate.toml"]);
+    set(&dir, 0o700);
+    ended.expect_code(2).expect_words(&[
+        "`state.dir` names a directory in which its user may not write: state (mode 0500)",
+        "`chmod 700 state`",
+    ]);
+    if is_root {
+        folder
+            .run(["check", "verigate.toml"])
+            .expect_code(2)
+            .expect_words(&[
+                "`state.dir`: state/queue.db belongs to the user 0, and the gateway runs as 65534",
+                "`chown 65534 state/queue.db`",
+            ]);
+        for name in ["queue.db", "window.db"] {
+            let path = dir.join(name);
+            std::os::unix::fs::chown(path, Some(65_534), None).expect("an owner");
+        }
+        folder.run(["check", "verigate.toml"]).expect_code(0);
+        set(&dir.join("window.db"), 0o400);
+        folder
+            .run(["check", "verigate.toml"])
+            .expect_code(2)
+            .expect_words(&["may not read and write state/window.db (mode 0400)"]);
+    }
+}
+
+#[test]
+fn a_disk_on_which_no_delivery_finds_room_is_warned_about_where_there_is_a_queue_route() {
+    let folder = Folder::new().env("S", SECRET);
+    for (mode, keep_free, is_warned) in [
+        ("queue", "\"1048576GiB\"", true),
+        ("relay", "\"1048576GiB\"", false),
+        ("queue", "0", false),
+    ] {
+        let route = file(&format!("secrets = [\"env:S\"]\nmode = \"{mode}\""));
+        let state = format!("[state]\ndir = \"kept\"\nkeep_free = {keep_free}\n");
+        folder.write("disk.toml", format!("{state}{route}"));
+        let ended = folder.run(["check", "disk.toml"]);
+        ended.expect_code(0);
+        let words = [
+            "free of",
+            "and 1048576GiB stay free by `state.keep_free`, so every delivery of a queue route is answered `queue_full`",
+            "as in `keep_free = ",
+            "[full-disk]",
+        ];
+        if is_warned {
+            ended.expect_words(&words);
+        } else {
+            ended.expect_hidden(&words[3..]);
+        }
     }
 }

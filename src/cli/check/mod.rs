@@ -8,6 +8,7 @@ mod queue;
 mod report;
 mod settings;
 mod shown;
+mod store;
 
 use clap::Args;
 
@@ -21,8 +22,7 @@ use crate::config;
 /// Arguments of `check`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Exit status: 0 good, warnings included; 2 if the file has problems, which are \
-    all shown.\n\n\
+    after_help = "Exit status: 0 good, warnings included; 2 if the file, or a directory that\n    it names, has problems, which are all shown.\n\n\
     `env:` secrets are looked up in the environment of this shell. A running gateway has its own\n\
     environment, and checks the file again when it reloads.\n\n\
     Example:\n  verigate check conf/verigate.toml\n  \
@@ -42,6 +42,10 @@ impl Check {
     pub(super) fn run(&self) -> Exit {
         let mut checked = config::check(&self.file.path());
         let found = checked.as_ref().map(Found::of).unwrap_or_default();
+        let problem = checked.as_ref().ok().and_then(|own| found.problem(own));
+        if let Some(problem) = problem {
+            checked = Err(problem);
+        }
         if let Ok(config) = &mut checked {
             let held = queue::warnings(config, &found);
             config.warnings.extend(held);

@@ -9,11 +9,14 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::shown::shown;
+use super::store;
 use crate::cli::output::deliveries;
 use crate::config;
 use crate::config::queue::written_rate;
 use crate::config::units::{written_duration, written_size};
-use crate::config::{Config, Mode, OnError, OrderBy, Queue, Route, StateKey, Warning, WarningName};
+use crate::config::{
+    Config, Mode, OnError, OrderBy, Problems, Queue, Route, StateKey, Warning, WarningName,
+};
 use crate::notation::shell;
 use crate::queue::State;
 use crate::store::sealing::{KeyId, Keyring};
@@ -124,7 +127,8 @@ pub(super) fn warnings(config: &Config, found: &Found) -> Vec<Warning> {
         name: WarningName::HeldDeliveries,
         message,
     };
-    of_keys.chain(of_routes).map(warning).collect()
+    let held = of_keys.chain(of_routes).map(warning);
+    held.chain(store::full_disk(config, found.stored)).collect()
 }
 
 /// Whether there is no such directory. One that cannot be looked at counts as there.
@@ -149,7 +153,7 @@ fn open_after_power_loss(config: &Config) -> impl Iterator<Item = &str> {
         .map(|route| route.name.as_str())
 }
 
-/// What is in the directory and worth a word. Nothing where the directory cannot be read.
+/// What is in the directory and worth a word.
 #[derive(Default)]
 pub(in crate::cli) struct Found {
     /// The keys that deliveries need and that are not listed, with the numbers of these deliveries.
@@ -158,6 +162,10 @@ pub(in crate::cli) struct Found {
     held: Vec<Held>,
     /// Deliveries of routes in relay mode that wait for an attempt.
     draining: Vec<Held>,
+    /// The number of all deliveries.
+    stored: u64,
+    /// The reason why no gateway would start with what is there, in words.
+    fault: Option<String>,
 }
 
 /// The deliveries of a route.
@@ -181,6 +189,12 @@ impl Held {
 }
 
 impl Found {
+    /// The problem of what is there, if no gateway would start with it.
+    pub(super) fn problem(&self, config: &Config) -> Option<Problems> {
+        let fault = self.fault.as_deref();
+        fault.map(|fault| store::problem(config, fault))
+    }
+
     /// What the directory of this configuration has, where it names one.
     pub(in crate::cli) fn of(config: &Config) -> Self {
         let state = &config.state;
@@ -192,13 +206,21 @@ impl Found {
             let mut routes = config.routes.iter();
             routes.find(|own| *own.name == *found.route && own.scheme.provider == found.provider)
         };
-        let mut all = Self::default();
-        for database in sqlite::info(dir, &keys).unwrap_or_default() {
+        let mut all = Self {
+            fault: store::foreign_file(dir),
+            ..Self::default()
+        };
+        let databases = sqlite::info(dir, &keys).unwrap_or_else(|error| {
+            all.fault = all.fault.take().or_else(|| store::fault(&error));
+            Vec::new()
+        });
+        for database in databases {
             let unread = database.encrypted.iter().filter(|one| !one.is_readable);
             all.missing
                 .extend(unread.filter_map(|one| Some((one.key?, one.count))));
             // A line for each of their states.
             for found in database.deliveries {
+                all.stored += found.count;
                 let list = match own(&found).map(|route| route.mode) {
                     None => &mut all.held,
                     Some(Mode::Relay) if found.state != Some(State::Dead) => &mut all.draining,

@@ -167,7 +167,7 @@ fn sorted(keys: &[&str]) -> String {
 
 /// The candidate that `word` is probably a misspelling of, or the only one of which it is a part, or
 /// that is a part of it.
-pub(super) fn suggestion<'c>(
+pub fn suggestion<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {

@@ -6,6 +6,7 @@ use super::kept_window::{KeptWindow, WindowFileError};
 use crate::clock::Clock;
 use crate::clock::{Now, UnixMillis};
 use crate::config::State;
+use crate::config::units::rounded_size;
 use crate::gateway::running::backlog::{Backlog, Means};
 use crate::gateway::running::backlog_by_hand::{keyring, report_keys};
 use crate::gateway::running::backlog_seen::deliveries_wait;
@@ -181,7 +182,7 @@ impl Kept {
                 _ => format!(", {dead} are dead"),
             };
             let waiting = deliveries_wait(waiting);
-            log::info!("state: {waiting}{dead}, {bytes} bytes in all");
+            log::info!("state: {waiting}{dead}, {} in all", rounded_size(bytes));
         }
         match backlog.encrypted() {
             Ok(found) => report_keys(&found, &snapshot.restart_settings.state),

@@ -16,6 +16,7 @@ pub(crate) mod listen;
 mod notes;
 mod reload;
 pub(crate) mod state_dir;
+mod state_error;
 pub(crate) mod stop;
 pub(crate) mod upgrade;
 mod watching;

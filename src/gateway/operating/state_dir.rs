@@ -9,7 +9,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -17,84 +17,8 @@ use rustix::fs::{FlockOperation, Mode, OFlags, fchmod, flock, open, openat};
 use rustix::io::Errno;
 use rustix::process::{Pid, geteuid, test_kill_process};
 
-use crate::config::{NO_PARENT, ONLY_LAST_IS_MADE, missing_parent};
-
-/// The reason why a directory cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StateError {
-    /// The system refuses.
-    #[error("`{key}`: {doing} {} fails: {source}", path.display())]
-    System {
-        /// The key of the configuration.
-        key: &'static str,
-        /// What was being done.
-        doing: &'static str,
-        /// The path.
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
-    },
-    /// The directory above it does not exist.
-    #[error("`{key}` {NO_PARENT}: {}; {ONLY_LAST_IS_MADE}", path.display())]
-    NoParent {
-        /// The key of the configuration.
-        key: &'static str,
-        /// The missing directory.
-        path: PathBuf,
-    },
-    /// It is no directory.
-    #[error("`{key}`: {} is no directory: name one that is for this gateway alone", path.display())]
-    NoDirectory {
-        /// The key of the configuration.
-        key: &'static str,
-        /// The path.
-        path: PathBuf,
-    },
-    /// It belongs to another user.
-    #[error(
-        "`{key}`: {} belongs to the user {owner} and the gateway runs as {own}: `chown {own} {0}`, or \
-         name another directory",
-        path.display()
-    )]
-    Foreign {
-        /// The key of the configuration.
-        key: &'static str,
-        /// The path.
-        path: PathBuf,
-        /// The user to whom it belongs.
-        owner: u32,
-        /// The user of this process.
-        own: u32,
-    },
-    /// Others may enter it.
-    #[error(
-        "`{key}`: others may enter {0} (mode {mode:04o}): name a directory that is for this gateway alone \
-         (`install -d -m 700 -o {own} DIRECTORY`), or, if nothing else uses this one, `chmod 700 {0}`",
-        path.display()
-    )]
-    Open {
-        /// The key of the configuration.
-        key: &'static str,
-        /// The path.
-        path: PathBuf,
-        /// The mode.
-        mode: u32,
-        /// The user of this process.
-        own: u32,
-    },
-    /// Another gateway has it.
-    #[error(
-        "`state.dir`: another gateway has {}: {owner}; stop it first, name another directory, or start \
-         this one with `--upgrade` to take over from it",
-        path.display()
-    )]
-    Held {
-        /// The path.
-        path: PathBuf,
-        /// Who has it, in words.
-        owner: String,
-    },
-}
+pub use super::state_error::StateError;
+use crate::config::{missing_parent, not_writable};
 
 /// The key of the configuration that names the directory.
 const KEY: &str = "state.dir";
@@ -279,6 +203,15 @@ pub(crate) fn enter(key: &'static str, dir: &Path) -> Result<File, StateError> {
             path: path(),
             mode: found.mode() & 0o7777,
             own,
+        });
+    }
+    if let Some((why, help)) = not_writable(named, &found) {
+        let path = path();
+        return Err(StateError::NotWritable {
+            key,
+            path,
+            why,
+            help,
         });
     }
     Ok(entered)

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::backlog::Backlog;
 use super::warnings::more;
 use crate::clock::Now;
+use crate::config::units::rounded_size;
 use crate::queue::{Full, Limits, Room, RouteNumber};
 use crate::store::sqlite::{LATER, RESERVE};
 use crate::verdict::{Code, Refusal};
@@ -17,15 +18,16 @@ const DISK: &str = "\0disk";
 
 /// The bytes of the disk that no delivery may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct KeptFree {
-    bytes: u64,
+pub struct KeptFree {
+    /// Their number.
+    pub bytes: u64,
     /// Whether `state.keep_free` says so. If not, the gateway needs them for what it has.
-    by_config: bool,
+    pub by_config: bool,
 }
 
 impl KeptFree {
     /// Those of a gateway that has so many deliveries, by the `keep_free` of its configuration.
-    fn of(keep_free: u64, deliveries: u64) -> Self {
+    pub fn of(keep_free: u64, deliveries: u64) -> Self {
         let needed = LATER.saturating_mul(deliveries).saturating_add(RESERVE);
         Self {
             bytes: keep_free.max(needed),
@@ -99,10 +101,10 @@ impl Backlog {
             "for what becomes of the deliveries that the queue has, whatever `state.keep_free` is"
         };
         log::error!(
-            "the disk of the queue has {} bytes free, and {} stay free {why}: deliveries for which that leaves no \
+            "the disk of the queue has {} free, and {} stay free {why}: deliveries for which that leaves no \
              room are answered `queue_full`; make room on it, or discard dead letters{}",
-            stats.free_bytes.unwrap_or(u64::MAX),
-            kept.bytes,
+            rounded_size(stats.free_bytes.unwrap_or(u64::MAX)),
+            rounded_size(kept.bytes),
             more(others)
         );
     }
@@ -130,10 +132,11 @@ impl Backlog {
             }
         };
         log::error!(
-            "route {name}: {whose} ({deliveries} of {} deliveries, {bytes} of {} bytes): deliveries are answered \
-             `queue_full`; mend the app, discard dead letters, or raise `{}` in `{table}`{}",
+            "route {name}: {whose} ({deliveries} of {} deliveries, {} of {}): deliveries are answered `queue_full`; \
+             mend the app, discard dead letters, or raise `{}` in `{table}`{}",
             limits.max_deliveries,
-            limits.max_bytes,
+            rounded_size(bytes),
+            rounded_size(limits.max_bytes),
             nearer(deliveries, bytes, limits),
             more(others)
         );

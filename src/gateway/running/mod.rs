@@ -8,7 +8,7 @@
 pub(crate) mod acme;
 pub(crate) mod backlog;
 pub(crate) mod backlog_by_hand;
-mod backlog_room;
+pub(super) mod backlog_room;
 pub(crate) mod backlog_seen;
 pub(crate) mod body_rooms;
 pub(crate) mod ending;

@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 use super::in_words;
 use super::room::log_of;
 use super::stats::is_full;
+use crate::notation::percent::{UNRESERVED, encode};
 
 /// A kind of database.
 #[derive(Debug)]
@@ -184,10 +185,27 @@ impl Kind {
     /// # Errors
     /// [`OpenError`].
     pub(super) fn connect(&self, dir: &Path, is_reader: bool) -> Result<Connection, OpenError> {
+        self.connected(dir, |path| connected(path, is_reader))
+    }
+
+    /// A connection for a look, which leaves no file in the directory where none is needed: SQLite makes
+    /// two beside a database that nobody has open, and a connection that only reads leaves them there.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub(super) fn look(&self, dir: &Path) -> Result<Connection, OpenError> {
+        self.connected(dir, looking)
+    }
+
+    fn connected(
+        &self,
+        dir: &Path,
+        connect: impl FnOnce(&Path) -> rusqlite::Result<Connection>,
+    ) -> Result<Connection, OpenError> {
         let path = dir.join(self.name);
         has_its_log_alone(&path)?;
         let connect = || {
-            let connection = connected(&path, is_reader)?;
+            let connection = connect(&path)?;
             match self.found(&connection)? {
                 Some(version) if version == self.version() => Ok(connection),
                 Some(found) => Err(Trouble::Newer(found)),
@@ -341,7 +359,24 @@ fn connected(path: &Path, is_reader: bool) -> rusqlite::Result<Connection> {
         OpenFlags::SQLITE_OPEN_READ_WRITE
     };
     let access = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, access)?;
+    prepared(Connection::open_with_flags(path, access)?)
+}
+
+/// A connection to a database that nobody has open takes its file for one that nobody changes. A database
+/// with a log is in use, or was when its process ended: it has the files beside it already.
+fn looking(path: &Path) -> rusqlite::Result<Connection> {
+    let log = std::fs::metadata(log_of(path));
+    let Some(name) = path.to_str().filter(|_| log.is_err()) else {
+        return connected(path, true);
+    };
+    let name = format!("file:{}?immutable=1", encode(name.as_bytes(), UNRESERVED));
+    let access = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    prepared(Connection::open_with_flags(name, access)?)
+}
+
+fn prepared(mut connection: Connection) -> rusqlite::Result<Connection> {
     // SQLite's own handler asks ten times a second at last, and finds another writer each time.
     connection.busy_handler(Some(|times| {
         thread::sleep(ASK_AGAIN);

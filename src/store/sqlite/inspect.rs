@@ -83,13 +83,17 @@ type Looked = (&'static Kind, Result<Connection, OpenError>);
 
 /// The databases in `dir`, of which there must be one. One that a start has begun and not finished
 /// holds nothing, and is left out; but a start makes `queue.db` first, so where `window.db` is, it was there.
-fn databases(dir: &Path) -> Result<Vec<Looked>, OpenError> {
+/// `open` opens one.
+fn databases(
+    dir: &Path,
+    open: impl Fn(&'static Kind) -> Result<Connection, OpenError>,
+) -> Result<Vec<Looked>, OpenError> {
     let mut found = Vec::new();
     let mut unmade = None;
     for kind in KINDS.iter().copied() {
         let path = dir.join(kind.name);
         if is_there(&path)? || is_there(&log_of(&path))? {
-            match kind.connect(dir, true) {
+            match open(kind) {
                 Err(error @ OpenError::Unmade { .. }) => unmade = Some(error),
                 opened => found.push((kind, opened)),
             }
@@ -138,7 +142,8 @@ pub fn info(dir: &Path, keys: &Keyring) -> Result<Vec<Info>, OpenError> {
         let path = dir.join(kind.name);
         info_of(&opened?, &path, kind, keys).map_err(|error| kind.refusal(&path, error.into()))
     };
-    databases(dir)?.into_iter().map(of).collect()
+    let looked = databases(dir, |kind| kind.look(dir))?;
+    looked.into_iter().map(of).collect()
 }
 
 fn info_of(
@@ -216,7 +221,7 @@ fn as_the_file_asks(connection: &Connection, keys: &Keyring) -> rusqlite::Result
 /// [`OpenError`].
 pub fn check(dir: &Path, keys: &Keyring) -> Result<Checked, OpenError> {
     let mut checked = Checked::default();
-    for (kind, opened) in databases(dir)? {
+    for (kind, opened) in databases(dir, |kind| kind.look(dir))? {
         let connection = match opened {
             Ok(connection) => connection,
             Err(damaged @ (OpenError::Damaged { .. } | OpenError::Lost { .. })) => {
@@ -345,7 +350,8 @@ pub fn kept_monotonic(dir: &Path) -> Option<Duration> {
 /// # Errors
 /// [`OpenError`].
 pub fn back_up(dir: &Path, to: &Path) -> Result<Vec<Backup>, OpenError> {
-    let opened = databases(dir)?.into_iter();
+    // A gateway may start meanwhile, so it is more than a look.
+    let opened = databases(dir, |kind| kind.connect(dir, true))?.into_iter();
     let opened = opened.map(|(kind, opened)| Ok((kind, opened?)));
     let databases = opened.collect::<Result<Vec<_>, OpenError>>()?;
     let is_made = make_empty(to)?;
