@@ -17,9 +17,7 @@ use crate::gateway::running::backlog::{Backlog, Made};
 use crate::gateway::running::body_rooms::BodyRoom;
 use crate::gateway::running::snapshot::RouteState;
 use crate::gateway::upstream::forward::{ForwardError, Response};
-use crate::queue::{
-    BreakerTurn, DeadReason, DeliveryId, Lease, Next, Outcome, PauseTurn, retry_after,
-};
+use crate::queue::{BreakerTurn, DeadReason, Lease, Next, Outcome, PauseTurn, retry_after};
 use crate::store::sealing::Unreadable;
 use crate::store::{Content, StoreError};
 use crate::telemetry::{Outcome as Seen, Queued, Record, RequestId};
@@ -187,8 +185,7 @@ async fn attempt(mut held: Held) {
         return;
     };
     let Some(stored) = StoredHead::read(&content.head) else {
-        log_damage(held.lease.id, &"its head is none");
-        held.outcome = Outcome::Damaged;
+        damaged(&mut held, &"its head is none");
         return;
     };
     held.event = Some(stored.event.clone());
@@ -219,13 +216,12 @@ async fn read(held: &mut Held) -> Option<(Content, BodyRoom)> {
         Ok(None) => hold(held, &"it is not in queue.db any more"),
         Err(error @ StoreError::Damaged(_)) => hold(held, &error),
         Err(StoreError::Content(why @ (Unreadable::Changed | Unreadable::Plain))) => {
-            log_damage(held.lease.id, &why);
-            held.outcome = Outcome::Damaged;
+            damaged(held, &why);
         }
-        Err(error @ StoreError::Content(Unreadable::NoKey(_))) => {
-            held.running
-                .warnings
-                .store(&error, held.running.clock.now());
+        Err(StoreError::Content(why @ Unreadable::NoKey(_))) => {
+            let words = format!("{} cannot be read and is held: {why}", named(held));
+            let now = held.running.clock.now();
+            held.running.warnings.unreadable(&words, now);
             held.outcome = Outcome::Undeliverable;
         }
         Err(error @ StoreError::Unavailable(_)) => {
@@ -242,15 +238,36 @@ async fn read(held: &mut Held) -> Option<(Content, BodyRoom)> {
 fn hold(held: &mut Held, why: &dyn std::fmt::Display) {
     let id = held.lease.id;
     log::error!(
-        "the delivery {id} cannot be read and is held: {why}. Look at the disk (`verigate state check` names damage of the \
-         file). A reload, a restart or `verigate queue retry {id}` tries it again"
+        "{} cannot be read and is held: {why}. Look at the disk (`verigate state check` names damage of the \
+         file). A reload, a restart or `verigate queue retry {id}` tries it again",
+        named(held)
     );
     held.outcome = Outcome::Undeliverable;
 }
 
-/// Says that a delivery is damaged. It is never sent: who changed it may have written it.
-fn log_damage(id: DeliveryId, why: &dyn std::fmt::Display) {
-    log::error!("the delivery {id} is damaged on disk: it is dead, and was not sent: {why}");
+/// Says that a delivery is damaged, and has that remembered beside its attempts. It is never sent: who
+/// changed it may have written it.
+fn damaged(held: &mut Held, why: &dyn std::fmt::Display) {
+    log::error!(
+        "{} is damaged on disk: it is dead, and was not sent: {why}",
+        named(held)
+    );
+    held.outcome = Outcome::Damaged;
+    held.made = Some(Made {
+        began: held.running.clock.now().wall,
+        took: Duration::ZERO,
+        cause: Some(why.to_string()),
+    });
+}
+
+/// The delivery with its route, at the beginning of a message.
+fn named(held: &Held) -> String {
+    let Lease { route, id, .. } = held.lease;
+    let name = held.backlog.name(route);
+    format!(
+        "route {}: the delivery {id}",
+        name.as_deref().unwrap_or("-")
+    )
 }
 
 /// Sends the request of an attempt, writes its log line, and warns where there was no answer. Returns

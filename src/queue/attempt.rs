@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Outcome;
 use crate::clock::UnixMillis;
 
-/// A failed attempt. One that succeeds ends its delivery, and what is remembered of it.
+/// A failed attempt, or one that was not made because the delivery is damaged. One that succeeds ends its delivery, and what is remembered of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// Its number among all attempts of the delivery, from 1.
@@ -33,6 +33,8 @@ pub enum AttemptEnd {
     Timeout,
     /// The connection broke off, or the answer is not HTTP.
     Failed,
+    /// Nothing was sent: the delivery is not what was accepted.
+    Damaged,
 }
 
 impl AttemptEnd {
@@ -43,10 +45,8 @@ impl AttemptEnd {
             Outcome::Unreachable => Some(Self::Unreachable),
             Outcome::Timeout => Some(Self::Timeout),
             Outcome::Failed => Some(Self::Failed),
-            Outcome::Undeliverable
-            | Outcome::Damaged
-            | Outcome::GivenBack
-            | Outcome::Postponed(_) => None,
+            Outcome::Damaged => Some(Self::Damaged),
+            Outcome::Undeliverable | Outcome::GivenBack | Outcome::Postponed(_) => None,
         }
     }
 
@@ -54,7 +54,7 @@ impl AttemptEnd {
     pub fn status(self) -> Option<u16> {
         match self {
             Self::Status(status) => Some(status),
-            Self::Unreachable | Self::Timeout | Self::Failed => None,
+            Self::Unreachable | Self::Timeout | Self::Failed | Self::Damaged => None,
         }
     }
 }

@@ -10,6 +10,9 @@ use crate::support::{LATE, eventually};
 
 const TOKEN: &str = "admin-token-0123456789abcdef";
 
+/// The account of the deliveries.
+const ACCOUNT: &str = "0f0e0d0c-0b0a-4000-8000-000000000001";
+
 #[test]
 fn what_waits_is_listed_shown_retried_and_discarded_and_a_route_is_paused() {
     let upstream = Upstream::with(Behaviour::status(410));
@@ -39,9 +42,14 @@ fn what_waits_is_listed_shown_retried_and_discarded_and_a_route_is_paused() {
     };
     assert!(eventually(LATE, || count("dead") == 3));
     let listed = run(&["list", "--route", "itellico", "--status", "410"]);
-    listed
-        .expect_code(0)
-        .expect_words(&["ID", "dead", "410", "conversation.ended"]);
+    listed.expect_code(0).expect_words(&[
+        "ID",
+        "dead",
+        "410",
+        "conversation.ended",
+        "ACCOUNT",
+        ACCOUNT,
+    ]);
     let all = run(&["list", "--json"]).json();
     let id = all["deliveries"][0]["delivery_id"]
         .as_str()
@@ -57,6 +65,7 @@ fn what_waits_is_listed_shown_retried_and_discarded_and_a_route_is_paused() {
     ]);
     assert!(
         !shown.stdout.contains("event_id\":"),
+        ACCOUNT,
         "the body is shown only when it is asked for: {shown}"
     );
     run(&["show", &id, "--body"])
@@ -109,7 +118,10 @@ fn what_waits_is_listed_shown_retried_and_discarded_and_a_route_is_paused() {
     );
     run(&["pause", "nowhere"])
         .expect_code(1)
-        .expect_words(&["no route of this name"]);
+        .expect_words(&["no route of this name: the queue has `itellico`"]);
+    run(&["list", "--route", "itelico"])
+        .expect_code(1)
+        .expect_words(&["no route of this name: did you mean `itellico`?"]);
     let one = all["deliveries"][0]["delivery_id"].as_str();
     let one = one.expect("an id");
     let resume = format!("`verigate queue resume itellico --admin {admin} --token file:token`");

@@ -98,6 +98,7 @@ fn what_waits_is_listed_page_by_page_and_shown_without_what_proves_it() {
     assert_eq!(second["next"], Value::Null);
     let one = &first["deliveries"][0];
     let members = [
+        "account",
         "attempts",
         "delivery_id",
         "event_id",

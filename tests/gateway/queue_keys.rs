@@ -334,6 +334,26 @@ fn qu_22_a_reload_puts_a_key_in_front_and_a_missing_key_holds_its_deliveries_unt
         let why = shown["unreadable"].as_str().unwrap_or_default();
         assert!(why.contains(OLD_ID), "{shown}");
     }
+    let words =
+        format!("route itellico: the delivery {id} cannot be read and is held: it is encrypted");
+    assert!(gateway.says(&words), "{}", gateway.stderr());
+    // A retry by hand changes nothing, and says so.
+    let token = format!("Bearer {TOKEN}");
+    let post = |path: &str, body: &str| {
+        let answer = gateway.admin("POST", path, &[("Authorization", &token)], body);
+        answer.expect_status(200);
+        answer.json()
+    };
+    let planned = post("/queue/plan", r#"{"route":"itellico"}"#);
+    let route = &planned["routes"][0];
+    assert_eq!(
+        (&route["unreadable"], &route["missing_keys"][0]),
+        (&1.into(), &OLD_ID.into()),
+        "{planned}"
+    );
+    let retried = post("/queue/retry", &format!("{{\"delivery_id\":\"{id}\"}}"));
+    assert_eq!(retried["missing_key"], OLD_ID, "{retried}");
+    expect_held(&gateway, 1);
     for command in [
         &["state", "info", &state][..],
         &["state", "check", &state, "--config", &file],
@@ -406,8 +426,21 @@ fn qu_21_what_was_changed_on_disk_is_dead_and_does_not_stop_the_others() {
         assert_eq!(listed.len(), 3);
         for one in &listed {
             let id = one["delivery_id"].as_str().expect("an id");
-            let words = format!("the delivery {id} is damaged on disk");
+            let words = format!("route itellico: the delivery {id} is damaged on disk");
             assert!(gateway.says(&words), "{}", gateway.stderr());
+            // The app answered the attempt before with 500.
+            assert_eq!(
+                (&one["last_status"], &one["last_error"]),
+                (&500.into(), &"damaged".into())
+            );
+            let shown = page(&gateway, &format!("/queue/{id}")).json();
+            let last = shown["history"]
+                .as_array()
+                .and_then(|all| all.last())
+                .cloned();
+            let last = last.expect("what became of it");
+            assert_eq!(last["error"], "damaged", "{shown}");
+            assert_eq!(last["cause"], "it is not what was stored", "{shown}");
         }
         // After a restart they are still dead.
         let gateway = gateway.killed_and_started(&config(&upstream, keys));

@@ -284,7 +284,7 @@ fn a_rate_an_operators_pause_and_a_removed_route_are_named_as_reasons() {
         "/queue/plan",
         &json!({"state": "waiting"}),
     );
-    let expected = json!([{"route": "itellico", "deliveries": 2, "held": 0, "paused": 2}]);
+    let expected = json!([{"route": "itellico", "deliveries": 2, "held": 0, "paused": 2, "unreadable": 0, "missing_keys": []}]);
     assert_eq!(
         (&plan["routes"], &plan["removed_routes"]),
         (&expected, &json!([]))
@@ -295,7 +295,7 @@ fn a_rate_an_operators_pause_and_a_removed_route_are_named_as_reasons() {
     // A plan of before says what holds its deliveries by now.
     let id = plan["plan"].as_str().expect("an id");
     let now = get(&gateway, &format!("/queue/plan/{id}"));
-    let expected = json!([{"route": "itellico", "deliveries": 2, "held": 2, "paused": 0}]);
+    let expected = json!([{"route": "itellico", "deliveries": 2, "held": 2, "paused": 0, "unreadable": 0, "missing_keys": []}]);
     assert_eq!(
         (&now["routes"], &now["removed_routes"]),
         (&expected, &json!(["itellico"]))
@@ -366,7 +366,7 @@ fn a_plan_over_a_name_that_had_another_provider_says_how_many_of_it_are_held() {
         "/queue/plan",
         &json!({"route": "itellico"}),
     );
-    let expected = json!([{"route": "itellico", "deliveries": 3, "held": 2, "paused": 0}]);
+    let expected = json!([{"route": "itellico", "deliveries": 3, "held": 2, "paused": 0, "unreadable": 0, "missing_keys": []}]);
     assert_eq!(plan["routes"], expected, "{plan}");
     let listed = get(&gateway, "/queue");
     let held = |place: usize| &listed["deliveries"][place]["held_by"];

@@ -86,6 +86,22 @@ pub(super) fn held(action: &str, plan: &Value, options: &str) -> Vec<String> {
                 "{these} held, because the configuration has no route of that name and provider: {otherwise}"
             ));
         }
+        let unreadable = count(route, "unreadable");
+        if unreadable > 0 && action != "discard" {
+            let keys = route.get("missing_keys").and_then(Value::as_array);
+            let keys = keys.into_iter().flatten().filter_map(Value::as_str);
+            let keys: Vec<_> = keys.map(escaped).collect();
+            let (noun, are) = if keys.len() == 1 {
+                ("key", "is")
+            } else {
+                ("keys", "are")
+            };
+            lines.push(format!(
+                "{} held, because the {noun} {} {are} not in `[state] keys`: they are not sent before that",
+                these(unreadable),
+                keys.join(", ")
+            ));
+        }
         let paused = count(route, "paused");
         if paused > 0 && action != "discard" {
             lines.push(format!(
@@ -220,6 +236,20 @@ mod tests {
         for plain in [of("retry", 0, 0), of("discard", 0, 2)] {
             assert!(!plain.contains("held"), "{plain}");
         }
+    }
+
+    #[test]
+    fn a_retry_says_how_many_deliveries_no_key_can_read() {
+        let mut plan = plan(0, 0);
+        plan["routes"][1]["unreadable"] = 2.into();
+        plan["routes"][1]["missing_keys"] = json!(["82cb:1478"]);
+        let line = "all 2 deliveries of stripe are held, because the key 82cb:1478 is not in `[state] keys`";
+        let retry = offered("retry", None, &plan, "", NOW);
+        assert!(retry.contains(line), "{retry}");
+        plan["state"] = "done".into();
+        plan["action"] = "retry".into();
+        assert!(end(&plan, "").contains(line));
+        assert!(!offered("discard", None, &plan, "", NOW).contains("82cb"));
     }
 
     #[test]

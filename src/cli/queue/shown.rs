@@ -17,7 +17,7 @@ pub(super) fn listed(
     now: UnixMillis,
 ) -> String {
     let heads = [
-        "ID", "ROUTE", "STATE", "ATTEMPTS", "AGE", "NEXT", "STATUS", "EVENT", "TYPE",
+        "ID", "ROUTE", "STATE", "ATTEMPTS", "AGE", "NEXT", "STATUS", "EVENT", "TYPE", "ACCOUNT",
     ];
     let rows = deliveries.iter().map(|one| {
         let plain = |name| cut(&word(one, name));
@@ -31,6 +31,7 @@ pub(super) fn listed(
             last(one),
             plain("event_id"),
             plain("event_type"),
+            plain("account"),
         ]
     });
     let rows: Vec<_> = [heads.map(str::to_owned)].into_iter().chain(rows).collect();
@@ -56,6 +57,8 @@ fn next(one: &Value, delays: &impl Fn(&str) -> bool, now: UnixMillis) -> String 
 fn last(one: &Value) -> String {
     let is_tried = one.get("attempts").and_then(Value::as_u64) > Some(0);
     match (word(one, "last_status"), word(one, "last_error")) {
+        // It was not sent: the status is that of an attempt before.
+        (_, error) if error == "damaged" => error,
         (none, error) if none == "-" && error != "-" => {
             error.strip_prefix("upstream_").unwrap_or(&error).to_owned()
         }
@@ -98,6 +101,7 @@ pub(super) fn delivery(shown: &Value) -> String {
         "next_at",
         "event_id",
         "event_type",
+        "account",
         "request_id",
         "client",
         "secret",
@@ -255,6 +259,10 @@ mod tests {
                 ["now", "-"],
             ),
             (json!({"held_by": "removed", "route": "ill"}), ["held", "-"]),
+            (
+                json!({"attempts": 1, "last_status": 500, "last_error": "damaged"}),
+                ["0s", "damaged"],
+            ),
             (json!({"is_behind": true}), ["behind", "-"]),
         ] {
             let mut one =

@@ -45,9 +45,20 @@ fn lines_of(
 /// the gateway's.
 pub(super) fn after_retry(answer: &Value, options: &str, now: UnixMillis) -> String {
     let routes = answer.get("routes").unwrap_or(&Value::Null);
-    let mut words = match held_until(routes, options) {
-        Some(end) => format!(", and will not be sent until {end}"),
-        None => probed(routes, options, now).unwrap_or_default(),
+    let missing = answer.get("missing_key").and_then(Value::as_str);
+    let missing = missing.map(|key| format!("`[state] keys` has the key {} again", escaped(key)));
+    let damage = answer.get("unreadable").and_then(Value::as_str);
+    let ends: Vec<String> = held_until(routes, options)
+        .into_iter()
+        .chain(missing)
+        .collect();
+    let mut words = match (ends.is_empty(), damage) {
+        (false, _) => format!(", and will not be sent until {}", ends.join(", and ")),
+        (true, Some(why)) => format!(
+            ", and will be dead again without being sent, because it is damaged on disk: {}",
+            escaped(why)
+        ),
+        (true, None) => probed(routes, options, now).unwrap_or_default(),
     };
     if let Some(other) = answer.get("behind").and_then(Value::as_str) {
         words = format!(", behind the delivery {}{words}", escaped(other));
@@ -305,6 +316,18 @@ mod tests {
         let both = after("c", json!([{"reason": "operator"}, {"reason": "removed"}]));
         assert!(both.contains("route c with its provider") && both.contains("resume c"));
         assert_eq!(after("d", json!([{"reason": "app"}])), "");
+        let unreadable = |reasons: Value, key: Value| {
+            let routes = json!([{"route": "a", "reasons": reasons}]);
+            let answer =
+                json!({"routes": routes, "unreadable": "it is not what was", "missing_key": key});
+            after_retry(&answer, "", UnixMillis(0))
+        };
+        let until = ", and will not be sent until `[state] keys` has the key 82cb:1478 again";
+        assert_eq!(unreadable(json!([]), json!("82cb:1478")), until);
+        let both = unreadable(json!([{"reason": "operator"}]), json!("82cb:1478"));
+        assert!(both.contains("resume a` ends") && both.ends_with("has the key 82cb:1478 again"));
+        let damaged = unreadable(json!([{"reason": "breaker"}]), Value::Null);
+        assert!(damaged.starts_with(", and will be dead again") && damaged.ends_with("what was"));
         let unknown = after_retry(&json!({"ok": true}), "", UnixMillis(0));
         assert_eq!(unknown, "");
         let ordered = json!({"ok": true, "routes": [], "behind": "0192"});

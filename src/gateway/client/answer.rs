@@ -167,8 +167,9 @@ impl Answer {
                 let words = "a copy of this event is being processed; try again when it has ended";
                 Self::error(409, "in_flight", words)
             }
-            Denied::UnknownRoute => {
-                Self::error(404, "unknown_route", "there is no route of this name")
+            Denied::UnknownRoute(near) => {
+                let words = format!("there is no route of this name{near}");
+                Self::error(404, "unknown_route", &words)
             }
             Denied::UnknownDelivery => {
                 let words = "the queue has no such delivery: it was delivered or discarded, or its id is wrong";
@@ -263,8 +264,8 @@ pub(crate) enum Denied {
     UnknownEvent(&'static str),
     /// A copy of the event to forget is being processed.
     InFlight,
-    /// No route has, or had, this name.
-    UnknownRoute,
+    /// No route has, or had, this name; the text ends the sentence with the names that there are.
+    UnknownRoute(String),
     /// The queue has no such delivery.
     UnknownDelivery,
     /// The delivery is being tried.

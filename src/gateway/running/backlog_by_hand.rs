@@ -1,6 +1,6 @@
 //! What an operator does with the queue, and sees of a delivery (contract: Queue).
 
-use std::sync::MutexGuard;
+use std::sync::{Arc, MutexGuard};
 
 use tokio::time::timeout;
 
@@ -55,6 +55,27 @@ impl Backlog {
         let names = locked(&self.names);
         let of_name = names.iter().filter(|(_, known)| ***known == *name);
         of_name.map(|(number, _)| *number).collect()
+    }
+
+    /// The names of all routes that are known, each once.
+    pub(crate) fn route_names(&self) -> Vec<Arc<str>> {
+        let names = locked(&self.names);
+        let mut names: Vec<_> = names.values().cloned().collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The keys that are not there and that deliveries need, in their order; `None` for one that can be
+    /// read, or is gone. It reads, so it may wait.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn missing_keys(
+        &self,
+        numbers: &[Number],
+    ) -> Result<Vec<Option<KeyId>>, StoreError> {
+        self.store.missing_keys(numbers)
     }
 
     /// Pauses routes, or ends their pauses, and returns once that is on disk. Says whether it is new

@@ -192,6 +192,13 @@ impl Warnings {
         }
     }
 
+    /// Warns, in these words, that a delivery cannot be read. It shares the limit of [`store`](Self::store).
+    pub(crate) fn unreadable(&self, words: &str, now: Now) {
+        if let Some(others) = self.store.allow(now.mono) {
+            log::error!("{words}{}", more(others));
+        }
+    }
+
     /// Warns that a connection was refused because its client may have no further place.
     pub(crate) fn overload(&self, open: usize, now: Now) {
         if let Some(others) = self.overload.allow(now.mono) {

@@ -186,6 +186,16 @@ pub enum Unreadable {
     NoKey(KeyId),
 }
 
+impl Unreadable {
+    /// The key that is missing, if that is all.
+    pub fn missing_key(self) -> Option<KeyId> {
+        match self {
+            Self::NoKey(key) => Some(key),
+            Self::Changed | Self::Plain => None,
+        }
+    }
+}
+
 /// The reason why a content is not encrypted. It is not written then: never in the clear instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotEncrypted {

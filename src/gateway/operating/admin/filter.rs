@@ -1,10 +1,12 @@
 //! Which deliveries an operator asks for (contract: Queue): the same members in a query and in JSON.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::clock::UnixMillis;
+use crate::config::suggestion;
 use crate::config::units::duration;
 use crate::gateway::client::answer::Denied;
 use crate::gateway::running::backlog::Backlog;
@@ -117,11 +119,41 @@ impl Asked {
         let Some(name) = &self.route else {
             return Ok(Routes(None));
         };
-        let numbers = backlog.numbers(name);
-        if numbers.is_empty() {
-            return Err(Denied::UnknownRoute);
-        }
-        Ok(Routes(Some(numbers)))
+        Ok(Routes(Some(numbers(backlog, name)?)))
+    }
+}
+
+/// The routes of this name, of which there is one at least.
+///
+/// # Errors
+/// There is none.
+pub(super) fn numbers(backlog: &Backlog, name: &str) -> Result<Vec<RouteNumber>, Denied> {
+    let numbers = backlog.numbers(name);
+    if numbers.is_empty() {
+        let names = backlog.route_names();
+        return Err(Denied::UnknownRoute(near(name, &names)));
+    }
+    Ok(numbers)
+}
+
+/// The most names of routes that are listed.
+const MOST_NAMES: usize = 10;
+
+/// The end of the sentence that there is no route of a name: the one that was meant, or those that there
+/// are.
+fn near(name: &str, names: &[Arc<str>]) -> String {
+    if let Some(meant) = suggestion(name, names.iter().map(|name| &**name)) {
+        return format!(": did you mean `{meant}`?");
+    }
+    let quoted: Vec<_> = names
+        .iter()
+        .take(MOST_NAMES)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    match names.len().saturating_sub(MOST_NAMES) {
+        _ if quoted.is_empty() => String::new(),
+        0 => format!(": the queue has {}", quoted.join(", ")),
+        more => format!(": the queue has {} and {more} more", quoted.join(", ")),
     }
 }
 
@@ -162,6 +194,23 @@ mod tests {
         assert_eq!((paged.limit, paged.after), (7, Some(Number(12))));
         let moment = Asked::of_query("since=2025-06-15T15:06:40Z", NOW).unwrap();
         assert_eq!(moment.filter.since, Some(NOW));
+    }
+
+    #[test]
+    fn a_name_that_no_route_has_is_told_with_those_that_there_are() {
+        let names = |count: usize| -> Vec<Arc<str>> {
+            let names = ["stripe", "github"].map(str::to_owned).into_iter();
+            let more = (0..).map(|at| format!("r{at}"));
+            names.chain(more).take(count).map(Arc::from).collect()
+        };
+        assert_eq!(near("strip", &names(2)), ": did you mean `stripe`?");
+        assert_eq!(near("shop", &names(0)), "");
+        assert_eq!(
+            near("shop", &names(2)),
+            ": the queue has `stripe`, `github`"
+        );
+        let many = near("shop", &names(13));
+        assert!(many.ends_with("`r7` and 3 more"), "{many}");
     }
 
     #[test]

@@ -34,6 +34,16 @@ pub(super) async fn heads(
     read.map_err(Refusal::from)?.map_err(unavailable)
 }
 
+/// The reason why a delivery cannot be sent, if its content cannot be had. A store that does not answer
+/// gives none.
+pub(super) async fn unreadable(backlog: &Backlog, number: Number) -> Option<Unreadable> {
+    match backlog.content(number).await {
+        Ok(Some(content)) if StoredHead::read(&content.head).is_none() => Some(Unreadable::Changed),
+        Err(StoreError::Content(why)) => Some(why),
+        Ok(_) | Err(_) => None,
+    }
+}
+
 /// The route of a delivery, its event and when it came, for the log.
 pub(super) fn whose(backlog: &Backlog, found: &Listed, event: Option<&Event>) -> String {
     let delivery = &found.delivery;

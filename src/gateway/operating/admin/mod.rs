@@ -10,6 +10,7 @@ mod chosen;
 mod filter;
 mod heads;
 mod masked;
+mod plan_routes;
 mod plans;
 mod queue;
 mod waiting;

@@ -12,6 +12,7 @@ use tokio::time::sleep_until;
 use super::chosen::Chosen;
 use super::filter::Routes;
 use super::heads::{heads, whose};
+use super::plan_routes::{OfName, PAGE, PlanState, of_names};
 use crate::clock::{Now, UnixMillis};
 use crate::config::units::written_moment;
 use crate::gateway::client::answer::Denied;
@@ -31,8 +32,6 @@ const MOST_DELIVERIES: usize = 500_000;
 const LOOK_EACH: Duration = Duration::from_millis(200);
 /// The deliveries between two waits for the store.
 const BATCH: usize = 64;
-/// The most deliveries that are looked at in one go.
-const PAGE: usize = 10_000;
 
 /// What is done with deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,48 +99,9 @@ struct Plan {
     until: Duration,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PlanState {
-    Planned,
-    Running,
-    Done,
-    Cancelled,
-}
-
-impl PlanState {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Planned => "planned",
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-/// The deliveries of a plan under the name of a route, which has had several providers where it is
-/// several routes.
-#[derive(Default)]
-struct OfName {
-    deliveries: usize,
-    /// Those that wait and are not tried, because the configuration in force does not have their route.
-    held: usize,
-    /// Those that wait and are not tried, because an operator paused their route.
-    paused: usize,
-    is_removed: bool,
-}
-
 impl Plan {
     fn shown(&self, id: &str, routes: &BTreeMap<Arc<str>, OfName>) -> Value {
         let moment = |at: Option<UnixMillis>| at.map(written_moment);
-        let of_name = |(name, of): (&Arc<str>, &OfName)| {
-            json!({
-                "route": &**name,
-                "deliveries": of.deliveries,
-                "held": of.held,
-                "paused": of.paused,
-            })
-        };
         let removed = routes.iter().filter(|(_, of)| of.is_removed);
         json!({
             "plan": id,
@@ -151,7 +111,7 @@ impl Plan {
             "more": self.is_cut,
             "oldest": moment(self.oldest),
             "newest": moment(self.newest),
-            "routes": routes.iter().map(of_name).collect::<Vec<_>>(),
+            "routes": routes.iter().map(|(name, of)| of.shown(name)).collect::<Vec<_>>(),
             "removed_routes": removed.map(|(name, _)| &**name).collect::<Vec<_>>(),
             "done": self.done,
             "skipped": self.skipped,
@@ -224,44 +184,24 @@ impl Plans {
     pub(super) async fn shown(
         &self,
         id: &str,
-        backlog: &Backlog,
+        backlog: &Arc<Backlog>,
         now: Now,
     ) -> Result<Value, Denied> {
-        let (numbers, of_routes, is_begun) = {
-            let mut plans = self.plans();
-            forget_old(&mut plans, now);
-            let plan = plans.get(id).ok_or(Denied::UnknownPlan)?;
-            let is_begun = plan.state != PlanState::Planned;
-            (Arc::clone(&plan.numbers), plan.routes.clone(), is_begun)
-        };
-        let mut held: BTreeMap<RouteNumber, usize> = BTreeMap::new();
-        let tried = |route: &RouteNumber| backlog.queue().is_tried(*route);
-        if !of_routes.keys().all(tried) {
-            for some in numbers.chunks(PAGE) {
-                count_waiting(backlog, some, is_begun, &mut held);
-                tokio::task::yield_now().await;
-            }
-        }
-        let mut routes: BTreeMap<Arc<str>, OfName> = BTreeMap::new();
-        for (route, count) in of_routes {
-            let Some(name) = backlog.name(route) else {
-                continue;
+        // A plan that begins or ends meanwhile is looked at again: what is said of a state is of that state.
+        loop {
+            let (numbers, of_routes, state) = {
+                let mut plans = self.plans();
+                forget_old(&mut plans, now);
+                let plan = plans.get(id).ok_or(Denied::UnknownPlan)?;
+                (Arc::clone(&plan.numbers), plan.routes.clone(), plan.state)
             };
-            let is_listed = backlog.queue().is_listed(route);
-            let is_tried = backlog.queue().is_tried(route);
-            let waits = held.get(&route).copied().unwrap_or(0);
-            let of_name = routes.entry(name).or_default();
-            of_name.deliveries += count;
-            of_name.is_removed |= !is_listed;
-            match (is_listed, is_tried) {
-                (false, _) => of_name.held += waits,
-                (true, false) => of_name.paused += waits,
-                (true, true) => {}
+            let routes = of_names(backlog, (&numbers, state), of_routes).await?;
+            let plans = self.plans();
+            let plan = plans.get(id).ok_or(Denied::UnknownPlan)?;
+            if plan.state == state {
+                return Ok(plan.shown(id, &routes));
             }
         }
-        let plans = self.plans();
-        let plan = plans.get(id).ok_or(Denied::UnknownPlan)?;
-        Ok(plan.shown(id, &routes))
     }
 
     /// Ends a plan: nothing more is done by it.
@@ -455,22 +395,6 @@ impl Run {
         if let Some(plan) = self.plans.plans().get_mut(&self.id) {
             plan.done += usize::from(is_done);
             plan.skipped += usize::from(!is_done);
-        }
-    }
-}
-
-/// Counts those of these deliveries that are still there, by their routes. Once the plan has begun, one
-/// that is dead is not one that it has retried.
-fn count_waiting(
-    backlog: &Backlog,
-    numbers: &[Number],
-    is_begun: bool,
-    counts: &mut BTreeMap<RouteNumber, usize>,
-) {
-    let queue = backlog.queue();
-    for (route, state) in numbers.iter().filter_map(|number| queue.whose(*number)) {
-        if !(is_begun && state == State::Dead) {
-            *counts.entry(route).or_default() += 1;
         }
     }
 }

@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::filter::{Asked, USAGE_FILTER};
-use super::heads::{heads, unavailable, whose};
+use super::filter::{Asked, USAGE_FILTER, numbers};
+use super::heads::{heads, unavailable, unreadable, whose};
 use super::masked::masked_head;
 use super::plans::{Action, Plans};
 use super::waiting;
@@ -23,6 +23,7 @@ use crate::gateway::running::Running;
 use crate::gateway::running::backlog::Backlog;
 use crate::queue::{Attempt, AttemptEnd, DeliveryId, Listed, Number, Probe, RouteStatus, State};
 use crate::store::StoreError;
+use crate::store::sealing::Unreadable;
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 
@@ -111,9 +112,9 @@ impl QueuePages {
             }
             tokio::task::yield_now().await;
         };
-        let numbers: Vec<_> = found.iter().map(|one| one.delivery.number).collect();
-        let ends = ends(backlog, numbers.clone()).await?;
-        let heads = heads(backlog, numbers).await?;
+        let listed: Vec<_> = found.iter().map(|one| one.delivery.number).collect();
+        let ends = ends(backlog, listed.clone()).await?;
+        let heads = heads(backlog, listed).await?;
         let mut meant = backlog.statuses(now);
         meant.retain(|(number, _)| routes.has(*number));
         let listed = found.iter().zip(heads).zip(ends);
@@ -219,7 +220,7 @@ impl QueuePages {
         self.plan_shown(backlog, &plan).await
     }
 
-    async fn plan_shown(&self, backlog: &Backlog, id: &str) -> Result<Answer, Denied> {
+    async fn plan_shown(&self, backlog: &Arc<Backlog>, id: &str) -> Result<Answer, Denied> {
         let now = self.running.clock.now();
         Ok(answer(&self.plans.shown(id, backlog, now).await?))
     }
@@ -255,9 +256,9 @@ impl QueuePages {
                 let number = backlog.queue().find(id).ok_or(Denied::UnknownDelivery)?;
                 let now = self.running.clock.now();
                 let found = backlog.queue().get(number, now);
-                let event = match action {
-                    Action::Discard => heads(backlog, vec![number]).await?.pop(),
-                    Action::Retry => None,
+                let (event, unreadable) = match action {
+                    Action::Discard => (heads(backlog, vec![number]).await?.pop(), None),
+                    Action::Retry => (None, unreadable(backlog, number).await),
                 };
                 let event = event.and_then(Result::ok).flatten().map(|head| head.event);
                 let stored = action.carry_out(backlog, number, now)?;
@@ -270,7 +271,7 @@ impl QueuePages {
                 }
                 backlog.stored(stored).await.map_err(unavailable)?;
                 match (action, found) {
-                    (Action::Retry, Some(found)) => Ok(retried(backlog, &found, now)),
+                    (Action::Retry, Some(found)) => Ok(retried(backlog, &found, unreadable, now)),
                     _ => Ok(Answer::done()),
                 }
             }
@@ -287,10 +288,7 @@ impl QueuePages {
     ) -> Result<Answer, Denied> {
         let asked = read(body, USAGE_ROUTE)?;
         let route = text(&asked, "route").ok_or(USAGE_ROUTE)?;
-        let numbers = backlog.numbers(route);
-        if numbers.is_empty() {
-            return Err(Denied::UnknownRoute);
-        }
+        let numbers = numbers(backlog, route)?;
         let mode = {
             let snapshot = self.running.snapshot.load();
             let mut in_force = numbers.iter().filter_map(|of| snapshot.queued_route(*of));
@@ -333,8 +331,9 @@ impl QueuePages {
     }
 }
 
-/// What is said of a delivery that was retried: why its route waits, and behind which one it does.
-fn retried(backlog: &Backlog, before: &Listed, now: Now) -> Answer {
+/// What is said of a delivery that was retried: why its route waits, behind which one it does, and why it
+/// cannot be sent.
+fn retried(backlog: &Backlog, before: &Listed, unreadable: Option<Unreadable>, now: Now) -> Answer {
     let (route, number) = (before.delivery.route, before.delivery.number);
     let (status, after) = {
         let mut queue = backlog.queue();
@@ -348,6 +347,8 @@ fn retried(backlog: &Backlog, before: &Listed, now: Now) -> Answer {
         "ok": true,
         "routes": waiting::routes(backlog, &statuses, now),
         "behind": behind.map(|id| id.to_string()),
+        "unreadable": unreadable.map(|why| why.to_string()),
+        "missing_key": unreadable.and_then(Unreadable::missing_key).map(|key| key.to_string()),
     }))
 }
 
@@ -408,7 +409,9 @@ fn members(
     put("next_at", next_at);
     put("last_status", progress.last_status.into());
     // The status of the schedule is the newer one: that of an attempt is read from the store.
-    let error = end.filter(|_| progress.last_status.is_none());
+    // A damaged delivery keeps the status that the app answered before.
+    let is_newer = |end: &AttemptEnd| *end == AttemptEnd::Damaged || progress.last_status.is_none();
+    let error = end.filter(is_newer);
     put("last_error", error.and_then(waiting::error_of).into());
     let has_heir = status.is_some_and(|status| backlog.has_heir(delivery.route, status));
     put("held_by", waiting::held_by(one, status, has_heir).into());
@@ -421,6 +424,10 @@ fn members(
     put(
         "event_type",
         event.and_then(|event| event.event_type.as_deref()).into(),
+    );
+    put(
+        "account",
+        event.and_then(|event| event.account.as_deref()).into(),
     );
     members
 }

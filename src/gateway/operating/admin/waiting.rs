@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::clock::{Now, UnixMillis};
 use crate::config::units::written_moment;
 use crate::gateway::running::backlog::Backlog;
-use crate::queue::{AttemptEnd, Listed, Probe, RouteNumber, RouteStatus, State};
+use crate::queue::{AttemptEnd, DeadReason, Listed, Probe, RouteNumber, RouteStatus, State};
 use crate::verdict::Code;
 
 /// The routes of these that have a reason to wait, each with its reasons. A route that the
@@ -78,13 +78,14 @@ pub(super) fn reasons(status: &RouteStatus, has_heir: bool, now: Now) -> Vec<Val
     reasons
 }
 
-/// The name of the error of an attempt that got no answer.
+/// The name of the error of an attempt that got no answer, or that was not made for damage.
 pub(super) fn error_of(end: AttemptEnd) -> Option<&'static str> {
     let code = match end {
         AttemptEnd::Status(_) => return None,
         AttemptEnd::Unreachable => Code::UpstreamUnreachable,
         AttemptEnd::Timeout => Code::UpstreamTimeout,
         AttemptEnd::Failed => Code::UpstreamFailed,
+        AttemptEnd::Damaged => return Some(DeadReason::Damaged.name()),
     };
     Some(code.name())
 }

@@ -34,6 +34,7 @@ pub(super) const DROP: &str = "delete from attempt where delivery = ?1";
 const UNREACHABLE: u16 = 1;
 const TIMEOUT: u16 = 2;
 const FAILED: u16 = 3;
+const DAMAGED: u16 = 4;
 
 /// Writes an attempt by the statement [`WRITE`].
 pub(super) fn write(
@@ -46,6 +47,7 @@ pub(super) fn write(
         AttemptEnd::Unreachable => UNREACHABLE,
         AttemptEnd::Timeout => TIMEOUT,
         AttemptEnd::Failed => FAILED,
+        AttemptEnd::Damaged => DAMAGED,
     };
     let took = u64::try_from(attempt.took.as_millis()).unwrap_or(u64::MAX);
     to.execute(params![
@@ -80,6 +82,7 @@ fn end_of(outcome: u16) -> AttemptEnd {
         UNREACHABLE => AttemptEnd::Unreachable,
         TIMEOUT => AttemptEnd::Timeout,
         FAILED => AttemptEnd::Failed,
+        DAMAGED => AttemptEnd::Damaged,
         status => AttemptEnd::Status(status),
     }
 }

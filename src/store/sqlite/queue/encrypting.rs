@@ -12,7 +12,7 @@
 //! room; the next start goes on.
 
 use arc_swap::ArcSwap;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::contents::{Contents, Fault};
 use super::rows::{PIECE, piece_number};
@@ -152,6 +152,24 @@ fn first_start_is_under_way(connection: &Connection, keys: &Keyring) -> rusqlite
 fn count_plain(connection: &Connection) -> rusqlite::Result<u64> {
     let select = "select count(*) from delivery where substr(seal, 1, 1) != x'02'";
     connection.query_row(select, (), |row| row.get(0))
+}
+
+/// The keys that `keys` does not have and that deliveries need, in their order.
+pub(super) fn missing(
+    connection: &Connection,
+    keys: &Keyring,
+    numbers: &[Number],
+) -> rusqlite::Result<Vec<Option<KeyId>>> {
+    let mut select = connection.prepare(
+        "select substr(seal, 2, 8) from delivery where number = ?1 and substr(seal, 1, 1) = x'02' \
+         and length(seal) = 25",
+    )?;
+    let of = |number: &Number| {
+        let found = select.query_row([integer(number.0)], |row| row.get::<_, [u8; 8]>(0));
+        let found = found.optional()?.map(KeyId);
+        Ok(found.filter(|key| !keys.has(*key)))
+    };
+    numbers.iter().map(of).collect()
 }
 
 /// What was encrypted.

@@ -28,7 +28,7 @@ use super::{failure, in_words, journal};
 use crate::clock::Clock;
 use crate::queue::{Attempt, AttemptEnd, Change, Delivery, Number, Progress, RouteNumber};
 use crate::replay::passing;
-use crate::store::sealing::{Keyring, NotEncrypted, Owner, Part, SALT, Sealing};
+use crate::store::sealing::{KeyId, Keyring, NotEncrypted, Owner, Part, SALT, Sealing};
 use crate::store::{Accepted, Content, Pending, QueueStore, Route, StoreError};
 pub(super) use contents::Contents;
 use contents::Fault;
@@ -146,6 +146,17 @@ impl QueueDb {
     pub fn encrypted(&self) -> Result<Vec<Encrypted>, StoreError> {
         let connection = self.database.reader()?;
         counted(&connection, &self.keys.load()).map_err(|error| failure(KIND.name, &error))
+    }
+
+    /// The keys that are not there and that deliveries need, in their order; `None` for a delivery that
+    /// needs none, or is gone.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn missing_keys(&self, numbers: &[Number]) -> Result<Vec<Option<KeyId>>, StoreError> {
+        let connection = self.database.reader()?;
+        let missing = encrypting::missing(&connection, &self.keys.load(), numbers);
+        missing.map_err(|error| failure(KIND.name, &error))
     }
 
     /// Whether the file was made by [`open`](Self::open).
