@@ -36,6 +36,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::Problems;
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -45,6 +47,18 @@ pub enum Exit {
     Failure,
     /// The arguments or the configuration are wrong.
     Usage,
+}
+
+impl Exit {
+    /// The end of a command that failed with this error: a configuration with problems is one thing,
+    /// and whatever fails with a good one is another.
+    fn of_failed(error: &anyhow::Error) -> Self {
+        if error.is::<Problems>() {
+            Self::Usage
+        } else {
+            Self::Failure
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

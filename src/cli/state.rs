@@ -22,7 +22,7 @@ use crate::store::sqlite::{self, Checked, Encrypted, Info};
     verigate state check /var/lib/verigate --config /etc/verigate/verigate.toml\n  \
     verigate state backup /var/lib/verigate /backup/verigate-monday\n\n\
     Exit status: 0 done, or no fault found; 1 if there are faults, which are all shown, or the\n\
-    directory cannot be read."
+    directory cannot be read; 2 wrong arguments, or a configuration with problems."
 )]
 pub(super) struct State {
     /// What to do
@@ -78,7 +78,7 @@ impl State {
             Ok(()) => Exit::Success,
             Err(error) => {
                 complain(&error);
-                Exit::Failure
+                Exit::of_failed(&error)
             }
         }
     }

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::reader::{Findings, Item};
 use super::secrets;
 use super::secrets::Sources;
+use super::warning::WarningName;
 use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
 
@@ -76,6 +77,13 @@ pub(super) fn read(
                     findings.problem(entry.span(), message, help);
                     continue;
                 }
+                if is_hex(&text) {
+                    let message = format!(
+                        "the key `{name}` of `[state]` consists of hexadecimal digits alone, and is decoded as base64: \
+                         another program makes another key of it; {MAKE}, and name it in front of this one"
+                    );
+                    findings.warn(entry.span(), WarningName::UnlikelySecret, message);
+                }
                 keys.push((entry.span(), StateKey { name, key }));
             }
         }
@@ -126,6 +134,15 @@ fn decoded(text: &SecretText) -> Result<SecretText, String> {
         return Err("is the same byte again and again".to_owned());
     }
     Ok(SecretText::new(bytes.to_vec()))
+}
+
+/// Whether a key that is read as base64 was probably written as hexadecimal digits.
+fn is_hex(text: &SecretText) -> bool {
+    let mut digits = text
+        .expose()
+        .iter()
+        .filter(|byte| !byte.is_ascii_whitespace());
+    digits.all(u8::is_ascii_hexdigit)
 }
 
 #[cfg(test)]

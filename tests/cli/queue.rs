@@ -33,6 +33,11 @@ fn what_waits_is_listed_shown_retried_and_discarded_and_a_route_is_paused() {
     run(&["list"])
         .expect_code(0)
         .expect_words(&["the queue is empty"]);
+    let url = format!("http://{admin}/");
+    folder
+        .run(["queue", "list", "--admin", &url, "--token", "file:token"])
+        .expect_code(0)
+        .expect_words(&["the queue is empty"]);
     for _ in 0..3 {
         gateway.ask(Delivery::fresh().bytes()).expect_status(200);
     }
@@ -60,12 +65,12 @@ fn what_waits_is_listed_shown_retried_and_discarded_and_a_route_is_paused() {
         &id,
         "POST /webhooks/itellico",
         "X-Webhook-Signature-256: …",
+        ACCOUNT,
         "ATTEMPT",
         " ms  410",
     ]);
     assert!(
         !shown.stdout.contains("event_id\":"),
-        ACCOUNT,
         "the body is shown only when it is asked for: {shown}"
     );
     run(&["show", &id, "--body"])
@@ -273,6 +278,32 @@ fn the_token_is_that_of_the_configuration_and_is_never_shown() {
     folder
         .run(["queue", "list", "--admin", "127.0.0.1:1"])
         .expect_code(2);
+    let secure = "https://127.0.0.1:1";
+    folder
+        .run(["queue", "list", "--admin", secure, "--token", "file:token"])
+        .expect_code(2)
+        .expect_words(&["plain HTTP", "`127.0.0.1:9090`"]);
+}
+
+#[test]
+fn a_configuration_with_problems_ends_every_command_that_reads_one_with_status_2() {
+    let folder = Folder::new();
+    folder.write("bad.toml", "[admin]\nlisten = \"9090\"\n");
+    for file in ["nowhere.toml", "bad.toml"] {
+        for command in [
+            &["check"][..],
+            &["run"],
+            &["queue", "list"],
+            &["queue", "pause", "shop"],
+            &["state", "info", "."],
+            &["state", "check", "."],
+        ] {
+            folder
+                .run(command.iter().chain(&["--config", file]))
+                .expect_code(2)
+                .expect_words(&[file]);
+        }
+    }
 }
 
 #[test]

@@ -28,8 +28,8 @@ pub(super) struct Target {
     /// The configuration file, which names the admin port and its token
     #[arg(long, short, value_name = "FILE", conflicts_with = "admin")]
     config: Option<PathBuf>,
-    /// The address of the admin port, as in `127.0.0.1:9090`
-    #[arg(long, value_name = "ADDR", requires = "token")]
+    /// The address of the admin port, as in `127.0.0.1:9090` or `http://127.0.0.1:9090`
+    #[arg(long, value_name = "ADDR", requires = "token", value_parser = admin_address)]
     admin: Option<String>,
     /// The admin token: `env:NAME`, `file:PATH` or `cred:NAME`
     #[arg(long, value_name = "REF")]
@@ -37,6 +37,26 @@ pub(super) struct Target {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Host and port of an address, which may be written as the URL of the admin port.
+fn admin_address(text: &str) -> Result<String, String> {
+    let example = "write host and port, as in `127.0.0.1:9090`";
+    if text.starts_with("https://") {
+        return Err(format!(
+            "the admin port speaks plain HTTP, without TLS: {example}"
+        ));
+    }
+    let plain = text.strip_prefix("http://").unwrap_or(text);
+    let authority = plain.strip_suffix('/').unwrap_or(plain);
+    let (host, port) = authority.rsplit_once(':').unwrap_or_default();
+    let is_host = host
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"/?#@".contains(&byte));
+    if host.is_empty() || !is_host || port.parse::<u16>().is_err() {
+        return Err(format!("this is no address of an admin port: {example}"));
+    }
+    Ok(authority.to_owned())
 }
 
 /// A gateway that can be asked.
@@ -269,6 +289,31 @@ fn taken_apart(answer: &[u8]) -> Option<(u16, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_admin_port_is_named_by_its_address_or_its_url() {
+        for (written, meant) in [
+            ("127.0.0.1:9090", "127.0.0.1:9090"),
+            ("http://127.0.0.1:9090", "127.0.0.1:9090"),
+            ("http://gateway.internal:9090/", "gateway.internal:9090"),
+            ("http://[::1]:9090/", "[::1]:9090"),
+            ("[::1]:9090", "[::1]:9090"),
+        ] {
+            assert_eq!(admin_address(written), Ok(meant.to_owned()), "{written}");
+        }
+        for (written, words) in [
+            ("https://127.0.0.1:9090", "without TLS"),
+            ("http://127.0.0.1:9090/queue", "`127.0.0.1:9090`"),
+            ("http://user@127.0.0.1:9090", "host and port"),
+            ("127.0.0.1", "host and port"),
+            ("http://", "host and port"),
+            (":9090", "host and port"),
+            ("localhost:90909", "host and port"),
+        ] {
+            let error = admin_address(written).unwrap_err();
+            assert!(error.contains(words), "{written}: {error}");
+        }
+    }
 
     #[test]
     fn an_answer_is_taken_apart() {

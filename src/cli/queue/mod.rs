@@ -200,7 +200,7 @@ impl Queue {
         };
         done.unwrap_or_else(|error| {
             complain(&error);
-            Exit::Failure
+            Exit::of_failed(&error)
         })
     }
 }

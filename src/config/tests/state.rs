@@ -52,6 +52,23 @@ fn the_limits_have_defaults_and_are_read() {
 }
 
 #[test]
+fn a_key_of_hexadecimal_digits_alone_is_warned_about_as_a_secret_is() {
+    let keys = |text: &str| state(&format!("dir = \"kept\"\nkeys = [\"plain:{text}\"]"));
+    let digits = "0123456789abcdef".repeat(4);
+    let shown = warned(&good(&keys(&digits)));
+    for words in [
+        "hexadecimal digits alone",
+        "decoded as base64",
+        "[unlikely-secret]",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert!(!shown.contains(&digits));
+    let shown = warned(&good(&keys(&key(3))));
+    assert!(!shown.contains("hexadecimal"), "{shown}");
+}
+
+#[test]
 fn the_state_is_told_what_is_wrong() {
     let dir = |lines: &str| state(&format!("dir = \"kept\"\n{lines}"));
     each_says(&[
