@@ -365,7 +365,7 @@ fn connected(path: &Path, is_reader: bool) -> rusqlite::Result<Connection> {
 /// A connection to a database that nobody has open takes its file for one that nobody changes. A database
 /// with a log is in use, or was when its process ended: it has the files beside it already.
 fn looking(path: &Path) -> rusqlite::Result<Connection> {
-    let log = std::fs::metadata(log_of(path));
+    let log = fs::metadata(log_of(path));
     let Some(name) = path.to_str().filter(|_| log.is_err()) else {
         return connected(path, true);
     };
