@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::Outcome;
 use crate::clock::UnixMillis;
 
-/// A failed attempt, or one that was not made because the delivery is damaged. One that succeeds ends its delivery, and what is remembered of it.
+/// A failed attempt, or one that was not made because the delivery is damaged. One that succeeds ends its
+/// delivery, and what is remembered of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// Its number among all attempts of the delivery, from 1.

@@ -31,6 +31,8 @@ pub(super) fn fault(error: &OpenError) -> Option<String> {
     match error {
         // A start makes them, or goes on making them.
         OpenError::System { .. } | OpenError::Unmade { .. } => None,
+        // A start makes a new one, and says what is lost.
+        OpenError::Lost { beside, .. } if beside == "window.db" => None,
         // A start brings them up to date.
         OpenError::Newer { found, known, .. } if found < known => None,
         error => Some(error.to_string()),

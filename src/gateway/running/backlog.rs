@@ -20,7 +20,7 @@ use super::queue_of_route::settings;
 use crate::clock::{Clock, Now, UnixMillis};
 use crate::config;
 use crate::queue::{
-    Attempt, AttemptEnd, Change, Delivery, DeliveryId, Ended, Expired, Lease, Limits, Next,
+    Attempt, AttemptEnd, Change, Delivery, DeliveryId, Ended, Expired, Lease, Limits, Next, Number,
     Outcome, Progress, Queue, RouteNumber, State,
 };
 use crate::replay::passing;
@@ -45,8 +45,8 @@ pub(crate) struct Backlog {
     /// Held while a pause or its end is written and takes effect, so that the disk has what memory has.
     /// Only threads that may wait take it.
     pub(super) pauses: Mutex<()>,
-    /// Deliveries that were added while the store is read again.
-    joined: Mutex<Option<Vec<Delivery>>>,
+    /// What has happened since the reading of the store began that is under way.
+    joined: Mutex<Option<Meanwhile>>,
     pub(super) limits: Limits,
     /// The names of the routes by their numbers, those that are gone included.
     pub(super) names: Mutex<BTreeMap<RouteNumber, Arc<str>>>,
@@ -118,6 +118,15 @@ pub(crate) struct Proved {
     pub(crate) order: Option<Mark>,
     /// The claim on its event, and what is stored of the claim.
     pub(crate) claim: (Claim, passing::Change),
+}
+
+/// What happens while the store is read.
+#[derive(Debug, Default)]
+pub(super) struct Meanwhile {
+    /// Deliveries that were stored.
+    deliveries: Vec<Delivery>,
+    /// What was done by hand.
+    pub(super) by_hand: Vec<(Number, Change)>,
 }
 
 impl Backlog {
@@ -324,7 +333,7 @@ impl Backlog {
         }
     }
 
-    fn joined(&self) -> MutexGuard<'_, Option<Vec<Delivery>>> {
+    pub(super) fn joined(&self) -> MutexGuard<'_, Option<Meanwhile>> {
         self.joined.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -332,7 +341,7 @@ impl Backlog {
         let mut queue = self.queue();
         queue.add(&delivery, now);
         if let Some(joined) = self.joined().as_mut() {
-            joined.push(delivery);
+            joined.deliveries.push(delivery);
         }
         drop(queue);
         self.wake.notify_one();
@@ -350,9 +359,13 @@ impl Backlog {
         now: Now,
         set_up: impl Fn(&mut Queue),
     ) -> Result<(), StoreError> {
-        *self.joined() = Some(Vec::new());
+        // A pause by hand waits.
+        let _no_pause = locked(&self.pauses);
+        *self.joined() = Some(Meanwhile::default());
         let mut queue = Queue::new(self.limits);
         set_up(&mut queue);
+        // What was decided by hand before is to be found, if it can be written.
+        let _: Result<(), StoreError> = self.store.flush();
         let read = self
             .store
             .deliveries(&mut |delivery| queue.add(&delivery, now))
@@ -360,10 +373,16 @@ impl Backlog {
         let mut own = self.queue();
         let joined = self.joined().take().unwrap_or_default();
         read?;
-        for delivery in &joined {
+        for delivery in &joined.deliveries {
             queue.add(delivery, now);
         }
         set_up(&mut queue);
+        for (number, change) in joined.by_hand {
+            match change {
+                Change::Gone => drop(queue.discard(number, now)),
+                Change::Progress(_) => drop(queue.retry(number, now)),
+            }
+        }
         *own = queue;
         drop(own);
         self.wake.notify_one();

@@ -117,6 +117,9 @@ impl Backlog {
         number: Number,
         change: Change,
     ) -> Pending<()> {
+        if let Some(meanwhile) = self.joined().as_mut() {
+            meanwhile.by_hand.push((number, change));
+        }
         let pending = self.store.change(number, change);
         self.wake.notify_one();
         pending
@@ -208,13 +211,14 @@ pub(crate) fn keyring(state: &State) -> Keyring {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
     use std::time::Duration;
 
     use super::*;
     use crate::clock::Clock;
     use crate::gateway::running::backlog::{Made, Means};
     use crate::gateway::tests::parsed;
-    use crate::queue::{ByHand, DeliveryId, Limits, Next, Outcome};
+    use crate::queue::{ByHand, DeliveryId, Filter, Limits, Next, Outcome};
     use crate::store::Accepted;
     use crate::store::sqlite::QueueDb;
     use crate::telemetry::metrics::Metrics;
@@ -256,6 +260,31 @@ mod tests {
         backlog.read_store(clock.now(), |_| {}).unwrap();
         backlog.set_routes(routes, clock.now());
         backlog
+    }
+
+    /// The queue that was read took the place of the one in which that was decided.
+    #[test]
+    fn what_is_done_by_hand_while_the_store_is_read_stays_done() {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::system());
+        let backlog = with_one(dir.path(), &clock);
+        let now = clock.now();
+        let list = backlog.queue().list(&Filter::default(), None, 10, now);
+        let number = list.deliveries[0].delivery.number;
+        // It is written once the store was read.
+        let other = RefCell::new(None);
+        let read = backlog.read_store(now, |_| {
+            if other.borrow().is_none() {
+                *other.borrow_mut() = Some(backlog.store.written_by_another());
+                let mut queue = backlog.queue();
+                let ByHand::Done(change) = queue.discard(number, now) else {
+                    panic!("it is there")
+                };
+                drop(backlog.change(&queue, number, change));
+            }
+        });
+        read.unwrap();
+        drop(other);
+        assert!(backlog.queue().get(number, now).is_none());
     }
 
     /// The end of an attempt was written after the lock was given back, and could overwrite a retry by

@@ -232,6 +232,14 @@ impl<R: Send + 'static> Database<R> {
         wait.recv().unwrap_or_else(|_| Err(closed()))
     }
 
+    /// Keeps the writer waiting, as another process does that writes, until the connection is dropped.
+    #[cfg(test)]
+    pub(super) fn written_by_another(&self) -> Connection {
+        let other = self.kind.connect(&self.dir, false).unwrap();
+        other.execute_batch("begin immediate").unwrap();
+        other
+    }
+
     /// Returns when what was asked for before is written.
     pub(super) fn flush(&self) -> Result<(), StoreError> {
         let (answer, wait) = sync_channel(1);

@@ -190,6 +190,14 @@ impl QueueDb {
         self.database.set_meta(key, value)
     }
 
+    /// Returns when all that was asked for before is written.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.database.flush()
+    }
+
     /// Reads heads without their bodies, for a list; `Ok(None)` for a delivery that is gone.
     ///
     /// # Errors
@@ -259,6 +267,12 @@ impl QueueDb {
     pub(super) fn transactions(&self) -> u64 {
         let written = &self.database.shared.transactions;
         written.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Keeps the writer waiting, as another process does that writes, until the value is dropped.
+    #[cfg(test)]
+    pub(crate) fn written_by_another(&self) -> impl Sized {
+        self.database.written_by_another()
     }
 
     #[cfg(test)]
