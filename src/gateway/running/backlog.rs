@@ -359,12 +359,13 @@ impl Backlog {
         now: Now,
         set_up: impl Fn(&mut Queue),
     ) -> Result<(), StoreError> {
-        // A pause by hand waits.
-        let _no_pause = locked(&self.pauses);
+        // A pause by hand waits. What else is done by hand is noted, or was given to the store before.
+        let (_no_pause, own) = (locked(&self.pauses), self.queue());
         *self.joined() = Some(Meanwhile::default());
+        drop(own);
         let mut queue = Queue::new(self.limits);
         set_up(&mut queue);
-        // What was decided by hand before is to be found, if it can be written.
+        // If it can be written, it is found.
         let _: Result<(), StoreError> = self.store.flush();
         let read = self
             .store

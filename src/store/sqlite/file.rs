@@ -323,7 +323,8 @@ impl OpenError {
 /// # Errors
 /// [`OpenError::Lost`].
 fn has_its_log_alone(path: &Path) -> Result<(), OpenError> {
-    let is_empty = |path: &Path| fs::metadata(path).is_ok_and(|file| file.len() == 0);
+    // SQLite takes a file of one byte for an empty one.
+    let is_empty = |path: &Path| fs::metadata(path).is_ok_and(|file| file.len() <= 1);
     let log = log_of(path);
     let is_lost = (is_empty(path) || !path.exists()) && log.exists() && !is_empty(&log);
     if !is_lost {

@@ -92,7 +92,7 @@ fn databases(
     let mut unmade = None;
     for kind in KINDS.iter().copied() {
         let path = dir.join(kind.name);
-        if is_there(&path)? || is_there(&log_of(&path))? {
+        if is_there(&path)? || fs::metadata(log_of(&path)).is_ok_and(|log| log.len() > 1) {
             match open(kind) {
                 Err(error @ OpenError::Unmade { .. }) => unmade = Some(error),
                 opened => found.push((kind, opened)),

@@ -17,7 +17,7 @@ use super::journal::{self, Journal};
 use super::meta::{self, MetaKey};
 use super::room::Purpose;
 use super::stats::{Errors, Observer, Shared, Stats};
-use super::writer::{Ledger, Written};
+use super::writer::{Ledger, Left, Written};
 use crate::clock::Clock;
 use crate::replay::passing::Change;
 use crate::store::{Pending, StoreError, WindowStore};
@@ -262,8 +262,12 @@ impl Ledger for Window {
         Some(record)
     }
 
-    fn give_up(&self, record: Appending, _: &StoreError) -> Option<Appending> {
+    fn give_up(&self, record: Appending, _: &StoreError) -> Left<Appending> {
         // All of them go to the end of one table.
+        Left::All(record)
+    }
+
+    fn put_back(&mut self, record: Appending, _: &StoreError) -> Option<Appending> {
         Some(record)
     }
 

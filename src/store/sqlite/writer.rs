@@ -27,6 +27,7 @@ use super::turns::{is_for_others, make_way, patiently};
 use super::{in_words, said};
 use crate::clock::Clock;
 use crate::store::StoreError;
+pub(super) use damaged::Left;
 
 /// The most records of a transaction.
 const MOST_RECORDS: usize = 256;
@@ -97,9 +98,11 @@ pub(super) trait Ledger: Send + 'static {
     /// Answers that the record was not written. Gives it back if it is to be written later.
     fn refuse(&mut self, record: Self::Record, error: &StoreError) -> Option<Self::Record>;
 
-    /// Answers that the record cannot be written, because the file is damaged in the place that it concerns.
-    /// Gives it back if the others may not be written without it.
-    fn give_up(&self, record: Self::Record, error: &StoreError) -> Option<Self::Record>;
+    /// What is left of a record that cannot be written, because the file is damaged where it belongs.
+    fn give_up(&self, record: Self::Record, error: &StoreError) -> Left<Self::Record>;
+
+    /// Makes a record of a transaction that was undone ready for the next one, or refuses it.
+    fn put_back(&mut self, record: Self::Record, error: &StoreError) -> Option<Self::Record>;
 
     /// Whether something is to be written though no caller waits for it.
     fn has_leftovers(&self) -> bool;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 use crate::clock::UnixMillis;
 use crate::queue::{Attempt, AttemptEnd, Number};
-use crate::store::sqlite::integer;
+use crate::store::sqlite::{ErrorKind, integer};
 
 /// The attempts that are kept of a delivery.
 const KEPT: u32 = 20;
@@ -62,7 +62,7 @@ pub(super) fn write(
     Ok(())
 }
 
-/// The ends of the last attempts of deliveries.
+/// The ends of the last attempts of deliveries; none where the file is damaged.
 pub(super) fn last_ends(
     connection: &Connection,
     deliveries: &[Number],
@@ -71,7 +71,10 @@ pub(super) fn last_ends(
         .prepare("select outcome from attempt where delivery = ?1 order by number desc limit 1")?;
     let mut last = |delivery: &Number| {
         let found = select.query_row([integer(delivery.0)], |row| row.get(0));
-        Ok(found.optional()?.map(end_of))
+        match found.optional() {
+            Err(error) if ErrorKind::of(&error) == ErrorKind::Damaged => Ok(None),
+            found => Ok(found?.map(end_of)),
+        }
     };
     deliveries.iter().map(&mut last).collect()
 }

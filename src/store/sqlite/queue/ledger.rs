@@ -21,7 +21,7 @@ use crate::store::sqlite::journal::Journal;
 use crate::store::sqlite::meta::{self, MetaKey};
 use crate::store::sqlite::room::Purpose;
 use crate::store::sqlite::stats::{ErrorKind, Shared};
-use crate::store::sqlite::writer::{Ledger, Written};
+use crate::store::sqlite::writer::{Ledger, Left, Written};
 
 /// The numbers of deliveries that are set aside at a time. None of them is used again after a start,
 /// whether it was used or not.
@@ -385,18 +385,37 @@ impl Ledger for Queue {
         None
     }
 
-    fn give_up(&self, record: Record, error: &StoreError) -> Option<Record> {
-        let Record::Change { number, .. } = record else {
+    fn give_up(&self, mut record: Record, error: &StoreError) -> Left<Record> {
+        let Record::Change {
+            number, attempt, ..
+        } = &mut record
+        else {
             // New deliveries and claims go to the end of the tables, where all others do.
-            return Some(record);
+            return Left::All(record);
         };
+        if attempt.take().is_some() {
+            // The damage may be where attempts are remembered.
+            return Left::Part(record);
+        }
         log::error!(
             "state: what became of the delivery of number {} cannot be written ({error}): the next start finds \
              it as it was before, and `verigate state check` says what is damaged",
             number.0
         );
         record.refuse(error);
-        None
+        Left::Nothing
+    }
+
+    fn put_back(&mut self, mut record: Record, error: &StoreError) -> Option<Record> {
+        if let Record::Accept(accepting) = &mut record {
+            if accepting.pieces > 0 {
+                // No longer known: which of its pieces were written before.
+                return self.refuse(record, error);
+            }
+            accepting.number = None;
+            accepting.sealing = None;
+        }
+        Some(record)
     }
 
     fn has_leftovers(&self) -> bool {

@@ -226,13 +226,15 @@ impl QueueDb {
         read.map_err(|error| failure(KIND.name, &error))
     }
 
-    /// The latest attempts of a delivery that failed, the oldest first.
+    /// The latest attempts of a delivery that failed, the oldest first; none where the file is damaged.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn attempts(&self, number: Number) -> Result<Vec<Attempt>, StoreError> {
-        let read = attempts::read(&self.database.reader()?, number);
-        read.map_err(|error| failure(KIND.name, &error))
+        match attempts::read(&self.database.reader()?, number) {
+            Err(error) if ErrorKind::of(&error) == ErrorKind::Damaged => Ok(Vec::new()),
+            read => read.map_err(|error| failure(KIND.name, &error)),
+        }
     }
 
     /// Writes what was asked for before, and ends. Everything that is asked for afterwards is refused.

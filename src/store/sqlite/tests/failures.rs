@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::queue::LATER;
 use super::{delivery, entry, until, wait};
-use crate::clock::Clock;
-use crate::queue::{Change, Progress};
+use crate::clock::{Clock, UnixMillis};
+use crate::queue::{Attempt, AttemptEnd, Change, Progress};
 use crate::store::sqlite::faults::Step;
 use crate::store::sqlite::{ErrorKind, QueueDb};
 use crate::store::{QueueStore as _, StoreError};
@@ -62,7 +62,7 @@ fn a_failure_at_any_step_refuses_what_waits_and_loses_nothing() {
 #[test]
 fn what_fails_again_after_a_recovery_waits_before_the_next() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = Clock::set_to(crate::clock::UnixMillis(1_750_000_000_000));
+    let clock = Clock::set_to(UnixMillis(1_750_000_000_000));
     let queue = QueueDb::open(folder.path(), &clock, None).unwrap();
     let number = wait(queue.accept(delivery(1, 10))).unwrap();
     // The disk is full, and an empty log is put into the database without any room: every recovery
@@ -88,7 +88,7 @@ fn what_fails_again_after_a_recovery_waits_before_the_next() {
 #[test]
 fn while_nothing_can_be_written_the_last_change_of_each_delivery_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = Clock::set_to(crate::clock::UnixMillis(1_750_000_000_000));
+    let clock = Clock::set_to(UnixMillis(1_750_000_000_000));
     let queue = QueueDb::open(folder.path(), &clock, None).unwrap();
     let [one, other] = [0, 1].map(|name| wait(queue.accept(delivery(name, 10))).unwrap());
     queue.faults().plan(vec![Step::Write, Step::Checkpoint]);
@@ -160,6 +160,67 @@ fn a_damaged_page_concerns_the_deliveries_on_it_alone() {
     let mut left: Vec<_> = left.map(|(number, _)| number.0).collect();
     left.push(new.0);
     assert_eq!(numbers_of(&queue), left);
+}
+
+/// The attempts of new deliveries go to the last leaf. All that was in one transaction with them was refused.
+#[test]
+fn where_attempts_cannot_be_remembered_the_rest_of_them_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = opened(folder.path());
+    let number = wait(queue.accept(delivery(1, 10))).unwrap();
+    let attempt = |number| Attempt {
+        number,
+        began: UnixMillis(1_750_000_000_000),
+        took: Duration::ZERO,
+        cause: Some("nobody listens at that address".repeat(4)),
+        end: AttemptEnd::Unreachable,
+    };
+    for place in 1..=20 {
+        wait(queue.failed(number, LATER, attempt(place))).unwrap();
+    }
+    drop(queue);
+    let path = folder.path().join("queue.db");
+    let mut bytes = fs::read(&path).unwrap();
+    let words = b"nobody listens at that address";
+    let found = bytes.windows(words.len()).position(|part| part == words);
+    let page = found.unwrap() / 4096 * 4096;
+    bytes[page..page + 8].fill(0xff);
+    fs::write(&path, bytes).unwrap();
+
+    let queue = opened(folder.path());
+    let asked = [
+        queue.failed(
+            number,
+            Progress {
+                attempts: 21,
+                ..LATER
+            },
+            attempt(21),
+        ),
+        queue.change(
+            number,
+            Change::Progress(Progress {
+                attempts: 22,
+                ..LATER
+            }),
+        ),
+    ];
+    let accepted: Vec<_> = (2..12)
+        .map(|name| queue.accept(delivery(name, 10)))
+        .collect();
+    for answer in asked {
+        wait(answer).unwrap();
+    }
+    for answer in accepted {
+        wait(answer).unwrap();
+    }
+    assert!(queue.stats().errors.of(ErrorKind::Damaged) > 0);
+    assert_eq!(queue.last_ends(&[number]).unwrap(), [None]);
+    assert_eq!(queue.attempts(number).unwrap(), []);
+    let mut stored = Vec::new();
+    let each = &mut |delivery: crate::queue::Delivery| stored.push(delivery.progress.attempts);
+    queue.deliveries(each).unwrap();
+    assert_eq!(stored, [22, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 }
 
 #[test]

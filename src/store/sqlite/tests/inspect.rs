@@ -121,6 +121,7 @@ fn faults_are_named() {
 fn a_database_that_is_empty_while_its_log_is_not_is_named_and_nothing_is_deleted() {
     for empty in [
         |path: &Path| fs::write(path, b"").unwrap(),
+        |path: &Path| fs::write(path, b"S").unwrap(),
         |path: &Path| fs::remove_file(path).unwrap(),
     ] {
         let folder = tempfile::tempdir().unwrap();
