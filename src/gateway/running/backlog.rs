@@ -365,7 +365,7 @@ impl Backlog {
         drop(own);
         let mut queue = Queue::new(self.limits);
         set_up(&mut queue);
-        // If it can be written, it is found.
+        // What was given to the store is read if it can be written before.
         let _: Result<(), StoreError> = self.store.flush();
         let read = self
             .store

@@ -12,6 +12,7 @@ use super::book::ids_in;
 use super::senders::{Senders, probe, send_copies, send_what_is_open};
 use super::{Random, config_in, seed};
 use crate::support::behaviour::Behaviour;
+use crate::support::config::Config;
 use crate::support::gateway::Gateway;
 use crate::support::upstream::{Recorded, Upstream};
 use crate::support::{LATE, SOON, eventually};
@@ -114,12 +115,7 @@ impl Drop for Disk {
     }
 }
 
-fn config(
-    upstream: &Upstream,
-    dir: &Path,
-    queue: &str,
-    state: &str,
-) -> crate::support::config::Config {
+fn config(upstream: &Upstream, dir: &Path, queue: &str, state: &str) -> Config {
     config_in(upstream, &dir.display().to_string(), queue, state).with_own_ports()
 }
 
@@ -158,6 +154,23 @@ fn is_empty(gateway: &Gateway, state: &Path) {
     );
 }
 
+/// A gateway with its state on the disk and an app that fails, to which so many senders have sent some
+/// deliveries and go on.
+fn under_load(
+    upstream: &Upstream,
+    disk: &Disk,
+    senders: u64,
+    random: &mut Random,
+) -> (Config, Gateway, Senders) {
+    let queue = "retry = [\"200ms\"]";
+    let config = config(upstream, &disk.state(), queue, "keep_free = \"0B\"");
+    let gateway = Gateway::start(&config);
+    let senders = Senders::start(senders, random, &["queue_unavailable", "queue_full"]);
+    senders.go_to(Some(gateway.addr()));
+    assert!(eventually(LATE, || senders.shared.book.sums().known > 30));
+    (config, gateway, senders)
+}
+
 #[test]
 #[ignore = "needs the right to mount"]
 fn qu_06_a_disk_that_is_full_to_the_last_byte_refuses_and_loses_nothing() {
@@ -166,13 +179,8 @@ fn qu_06_a_disk_that_is_full_to_the_last_byte_refuses_and_loses_nothing() {
     };
     let mut random = Random(seed());
     let upstream = Upstream::with(Behaviour::status(500));
-    let queue = "retry = [\"200ms\"]";
-    let config = config(&upstream, &disk.state(), queue, "keep_free = \"0B\"");
-    let mut gateway = Gateway::start(&config);
-    let mut senders = Senders::start(6, &mut random, &["queue_unavailable", "queue_full"]);
+    let (_, mut gateway, mut senders) = under_load(&upstream, &disk, 6, &mut random);
     let shared = Arc::clone(&senders.shared);
-    senders.go_to(Some(gateway.addr()));
-    assert!(eventually(LATE, || shared.book.sums().known > 30));
     let is_over = Arc::new(AtomicBool::new(false));
     let filling = disk.keep_full(&is_over);
     let is_seen = || errors(&gateway, "full") > 0.5;
@@ -217,14 +225,9 @@ fn qu_06_a_gateway_that_is_killed_on_a_full_disk_has_everything_when_there_is_ro
     };
     let mut random = Random(seed());
     let upstream = Upstream::with(Behaviour::status(500));
-    let queue = "retry = [\"200ms\"]";
-    let config = config(&upstream, &disk.state(), queue, "keep_free = \"0B\"");
-    let gateway = Gateway::start(&config);
-    let mut senders = Senders::start(6, &mut random, &["queue_unavailable", "queue_full"]);
+    let (config, gateway, mut senders) = under_load(&upstream, &disk, 6, &mut random);
     let shared = Arc::clone(&senders.shared);
-    senders.go_to(Some(gateway.addr()));
     let is_over = Arc::new(AtomicBool::new(false));
-    assert!(eventually(LATE, || shared.book.sums().known > 30));
     let filling = disk.keep_full(&is_over);
     assert!(eventually(LATE, || errors(&gateway, "full") > 0.5));
     let refused = || probe(&shared, gateway.addr(), &mut random).starts_with("queue_");
@@ -260,14 +263,8 @@ fn qu_06_an_end_in_order_on_a_full_disk_says_that_changes_are_lost() {
     };
     let mut random = Random(seed());
     let upstream = Upstream::with(Behaviour::status(500));
-    let queue = "retry = [\"200ms\"]";
-    let config = config(&upstream, &disk.state(), queue, "keep_free = \"0B\"");
-    let mut gateway = Gateway::start(&config);
-    let mut senders = Senders::start(2, &mut random, &["queue_unavailable", "queue_full"]);
-    let shared = Arc::clone(&senders.shared);
-    senders.go_to(Some(gateway.addr()));
+    let (_, mut gateway, mut senders) = under_load(&upstream, &disk, 2, &mut random);
     let is_over = Arc::new(AtomicBool::new(false));
-    assert!(eventually(LATE, || shared.book.sums().known > 30));
     let filling = disk.keep_full(&is_over);
     assert!(eventually(LATE, || errors(&gateway, "full") > 0.5));
     senders.stop();
@@ -292,14 +289,9 @@ fn qu_06_a_gateway_starts_and_reloads_on_a_disk_that_others_have_filled() {
     };
     let mut random = Random(seed());
     let upstream = Upstream::with(Behaviour::status(500));
-    let queue = "retry = [\"200ms\"]";
-    let config = config(&upstream, &disk.state(), queue, "keep_free = \"0B\"");
-    let gateway = Gateway::start(&config);
-    let mut senders = Senders::start(2, &mut random, &["queue_unavailable", "queue_full"]);
+    let (config, gateway, mut senders) = under_load(&upstream, &disk, 2, &mut random);
     let shared = Arc::clone(&senders.shared);
-    senders.go_to(Some(gateway.addr()));
     let is_over = Arc::new(AtomicBool::new(false));
-    assert!(eventually(LATE, || shared.book.sums().known > 30));
     let filling = disk.keep_full(&is_over);
     let refused = |gateway: &Gateway| {
         let mut random = Random(seed());

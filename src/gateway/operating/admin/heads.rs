@@ -16,10 +16,8 @@ pub(super) async fn heads(
     backlog: &Arc<Backlog>,
     numbers: Vec<Number>,
 ) -> Result<Vec<Result<Option<StoredHead>, StoreError>>, Denied> {
-    let own = Arc::clone(backlog);
-    let read = tokio::task::spawn_blocking(move || {
-        let heads = own.heads(&numbers)?;
-        let heads = heads.into_iter();
+    let read = move |backlog: &Backlog| {
+        let heads = backlog.heads(&numbers)?.into_iter();
         Ok(heads
             .map(|head| match head? {
                 None => Ok(None),
@@ -28,9 +26,19 @@ pub(super) async fn heads(
                     read => Ok(read),
                 },
             })
-            .collect::<Vec<_>>())
-    });
-    let read = read.await.map_err(|_| Code::InternalError);
+            .collect())
+    };
+    from_store(backlog, read).await
+}
+
+/// Asks the store for something, on a thread that may wait.
+pub(super) async fn from_store<T: Send + 'static>(
+    backlog: &Arc<Backlog>,
+    read: impl FnOnce(&Backlog) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Denied> {
+    let own = Arc::clone(backlog);
+    let read = tokio::task::spawn_blocking(move || read(&own)).await;
+    let read = read.map_err(|_| Code::InternalError);
     read.map_err(Refusal::from)?.map_err(unavailable)
 }
 

@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::heads::unavailable;
+use super::heads::from_store;
 use crate::gateway::client::answer::Denied;
 use crate::gateway::running::backlog::Backlog;
 use crate::queue::{Number, RouteNumber, State};
 use crate::store::sealing::KeyId;
-use crate::verdict::{Code, Refusal};
 
 /// The most deliveries that are looked at in one go.
 pub(super) const PAGE: usize = 10_000;
@@ -143,8 +142,5 @@ async fn missing_keys(
     backlog: &Arc<Backlog>,
     numbers: Vec<Number>,
 ) -> Result<Vec<Option<KeyId>>, Denied> {
-    let own = Arc::clone(backlog);
-    let read = tokio::task::spawn_blocking(move || own.missing_keys(&numbers)).await;
-    let read = read.map_err(|_| Code::InternalError);
-    read.map_err(Refusal::from)?.map_err(unavailable)
+    from_store(backlog, move |backlog| backlog.missing_keys(&numbers)).await
 }

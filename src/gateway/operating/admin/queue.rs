@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::filter::{Asked, USAGE_FILTER, numbers};
-use super::heads::{heads, unavailable, unreadable, whose};
+use super::heads::{from_store, heads, unavailable, unreadable, whose};
 use super::masked::masked_head;
 use super::plans::{Action, Plans};
 use super::waiting;
@@ -294,14 +294,10 @@ impl QueuePages {
             let mut in_force = numbers.iter().filter_map(|of| snapshot.queued_route(*of));
             in_force.next().map(|route| route.config.mode.name())
         };
-        let own = Arc::clone(backlog);
         let now = self.running.clock.now();
         // It waits until the store has it: a pause that a restart ends is none.
-        let done = tokio::task::spawn_blocking(move || own.pause(&numbers, is_paused, now)).await;
-        let done = done
-            .map_err(|_| Code::InternalError)
-            .map_err(Refusal::from)?;
-        let (is_new, statuses) = done.map_err(unavailable)?;
+        let done = from_store(backlog, move |own| own.pause(&numbers, is_paused, now)).await;
+        let (is_new, statuses) = done?;
         let is_due = |probe: Option<Probe>| matches!(probe, Some(Probe::At(at)) if at <= now.mono);
         let is_probed = !is_paused && statuses.iter().any(|(_, one)| is_due(one.next_probe));
         match (is_new, is_paused) {
@@ -354,10 +350,7 @@ fn retried(backlog: &Backlog, before: &Listed, unreadable: Option<Unreadable>, n
 
 /// The latest failed attempts of a delivery, the oldest first.
 async fn attempts(backlog: &Arc<Backlog>, number: Number) -> Result<Vec<Attempt>, Denied> {
-    let own = Arc::clone(backlog);
-    let read = tokio::task::spawn_blocking(move || own.attempts(number)).await;
-    let read = read.map_err(|_| Code::InternalError);
-    read.map_err(Refusal::from)?.map_err(unavailable)
+    from_store(backlog, move |backlog| backlog.attempts(number)).await
 }
 
 /// The ends of the last failed attempts of deliveries; `None` for one that was never tried.
@@ -365,10 +358,7 @@ async fn ends(
     backlog: &Arc<Backlog>,
     numbers: Vec<Number>,
 ) -> Result<Vec<Option<AttemptEnd>>, Denied> {
-    let own = Arc::clone(backlog);
-    let read = tokio::task::spawn_blocking(move || own.last_ends(&numbers)).await;
-    let read = read.map_err(|_| Code::InternalError);
-    read.map_err(Refusal::from)?.map_err(unavailable)
+    from_store(backlog, move |backlog| backlog.last_ends(&numbers)).await
 }
 
 fn attempt(attempt: &Attempt) -> Value {
