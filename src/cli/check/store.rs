@@ -29,10 +29,8 @@ const OWN_FILES: [&str; 7] = [
 /// says it; `None`: it would.
 pub(super) fn fault(error: &OpenError) -> Option<String> {
     match error {
-        // A start makes them, or goes on making them.
-        OpenError::System { .. } | OpenError::Unmade { .. } => None,
-        // A start makes a new one, and says what is lost.
-        OpenError::Lost { beside, .. } if beside == "window.db" => None,
+        // A start makes them, or goes on making them; of one that is gone it says what is lost.
+        OpenError::System { .. } | OpenError::Unmade { .. } | OpenError::Gone { .. } => None,
         // A start brings them up to date.
         OpenError::Newer { found, known, .. } if found < known => None,
         error => Some(error.to_string()),

@@ -77,17 +77,28 @@ pub enum OpenError {
         /// The path.
         path: PathBuf,
     },
-    /// There is nothing in the file, or no file, and something beside it shows that there was.
+    /// There is nothing in the file, or no file, and its log shows that there was.
     #[error(
-        "{} is empty or missing, and {beside} beside it is not: put it back as it was, or restore a backup; to begin \
-         anew without what it held, move {beside} away",
+        "{} is empty or missing, and {log} beside it is not: put it back as it was, or restore a backup; to begin \
+         anew without what it held, move {log} away",
         path.display()
     )]
     Lost {
         /// The path.
         path: PathBuf,
-        /// The name of the file that shows it.
-        beside: String,
+        /// The name of its log.
+        log: String,
+    },
+    /// There is nothing in the database of the queue, or no such file, and that of the window shows that there
+    /// was.
+    #[error(
+        "{} is empty or missing, and window.db beside it is not: put it back as it was, or restore a backup; a start \
+         makes a new one, without what it held",
+        path.display()
+    )]
+    Gone {
+        /// The path.
+        path: PathBuf,
     },
     /// A newer version of this program wrote the file.
     #[error(
@@ -174,7 +185,7 @@ impl Kind {
     /// [`OpenError`].
     pub(super) fn open(&self, dir: &Path) -> Result<(Connection, bool), OpenError> {
         let path = dir.join(self.name);
-        has_its_log_alone(&path)?;
+        refuse_a_log_alone(&path)?;
         make_file(dir, &path)?;
         self.prepare(&path)
             .map_err(|error| self.refusal(&path, error))
@@ -203,7 +214,7 @@ impl Kind {
         connect: impl FnOnce(&Path) -> rusqlite::Result<Connection>,
     ) -> Result<Connection, OpenError> {
         let path = dir.join(self.name);
-        has_its_log_alone(&path)?;
+        refuse_a_log_alone(&path)?;
         let connect = || {
             let connection = connect(&path)?;
             match self.found(&connection)? {
@@ -322,7 +333,7 @@ impl OpenError {
 ///
 /// # Errors
 /// [`OpenError::Lost`].
-fn has_its_log_alone(path: &Path) -> Result<(), OpenError> {
+pub(super) fn refuse_a_log_alone(path: &Path) -> Result<(), OpenError> {
     // SQLite takes a file of one byte for an empty one.
     let is_empty = |path: &Path| fs::metadata(path).is_ok_and(|file| file.len() <= 1);
     let log = log_of(path);
@@ -330,10 +341,10 @@ fn has_its_log_alone(path: &Path) -> Result<(), OpenError> {
     if !is_lost {
         return Ok(());
     }
-    let beside = log.file_name().unwrap_or_default();
+    let name = log.file_name().unwrap_or_default();
     Err(OpenError::Lost {
         path: path.to_owned(),
-        beside: beside.to_string_lossy().into_owned(),
+        log: name.to_string_lossy().into_owned(),
     })
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::file::{Kind, OpenError};
+use super::file::{Kind, OpenError, refuse_a_log_alone};
 use super::meta::{self, MetaKey};
 use super::queue::{Contents, Encrypted, PLACES};
 use super::room::log_of;
@@ -88,11 +88,14 @@ fn databases(
     dir: &Path,
     open: impl Fn(&'static Kind) -> Result<Connection, OpenError>,
 ) -> Result<Vec<Looked>, OpenError> {
+    let unseen = || OpenError::system("looking for databases in", dir);
+    fs::metadata(dir).map_err(unseen())?;
     let mut found = Vec::new();
     let mut unmade = None;
     for kind in KINDS.iter().copied() {
         let path = dir.join(kind.name);
-        if is_there(&path)? || fs::metadata(log_of(&path)).is_ok_and(|log| log.len() > 1) {
+        let is_there = path.try_exists().map_err(unseen())?;
+        if is_there || refuse_a_log_alone(&path).is_err() {
             match open(kind) {
                 Err(error @ OpenError::Unmade { .. }) => unmade = Some(error),
                 opened => found.push((kind, opened)),
@@ -104,32 +107,14 @@ fn databases(
         None => Err(unmade.unwrap_or_else(|| {
             let nothing = "it has neither queue.db nor window.db";
             let nothing = io::Error::new(io::ErrorKind::NotFound, nothing);
-            OpenError::system("looking for databases in", dir)(nothing)
+            unseen()(nothing)
         })),
         Some((kind, Ok(_))) if kind.name == window.name => {
             let path = dir.join(queue.name);
-            let beside = window.name.to_owned();
-            found.insert(0, (queue, Err(OpenError::Lost { path, beside })));
+            found.insert(0, (queue, Err(OpenError::Gone { path })));
             Ok(found)
         }
         Some(_) => Ok(found),
-    }
-}
-
-/// Whether a file is there.
-///
-/// # Errors
-/// [`OpenError::System`]: that cannot be seen.
-fn is_there(path: &Path) -> Result<bool, OpenError> {
-    let dir = path.parent().unwrap_or(path);
-    match fs::metadata(path) {
-        Ok(_) => Ok(true),
-        // A directory that is not there, or is none, is told from one that has no such file.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::metadata(dir) {
-            Ok(_) => Ok(false),
-            Err(error) => Err(OpenError::system("looking for databases in", dir)(error)),
-        },
-        Err(error) => Err(OpenError::system("looking for databases in", dir)(error)),
     }
 }
 
@@ -224,7 +209,11 @@ pub fn check(dir: &Path, keys: &Keyring) -> Result<Checked, OpenError> {
     for (kind, opened) in databases(dir, |kind| kind.look(dir))? {
         let connection = match opened {
             Ok(connection) => connection,
-            Err(damaged @ (OpenError::Damaged { .. } | OpenError::Lost { .. })) => {
+            Err(
+                damaged @ (OpenError::Damaged { .. }
+                | OpenError::Lost { .. }
+                | OpenError::Gone { .. }),
+            ) => {
                 checked.faults.push(damaged.to_string());
                 continue;
             }
