@@ -3,6 +3,7 @@
 use std::io;
 use std::io::IoSlice;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -83,8 +84,8 @@ impl Stream {
             read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
         };
         match self {
-            Self::Tcp(stream) => nothing_comes(stream.try_read(&mut [0])),
-            Self::Unix(stream) => nothing_comes(stream.try_read(&mut [0])),
+            Self::Tcp(stream) => nothing_comes(read_ready(stream, &mut [0])),
+            Self::Unix(stream) => nothing_comes(read_ready(stream, &mut [0])),
             Self::Tls(stream) => {
                 let (counted, session) = stream.get_mut();
                 loop {
@@ -110,8 +111,22 @@ struct Ready<'s>(&'s TcpStream);
 
 impl io::Read for Ready<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(into)
+        read_ready(self.0, into)
     }
+}
+
+/// Reads what a socket of the runtime has ready, and returns the number of bytes; 0 where the other
+/// side has closed it.
+///
+/// The system is asked itself. The runtime's `try_read` answers from the last event that it took from
+/// the system, and the thread that takes a socket's events may not have run since the socket was
+/// closed: a delivery that was then sent on it could not be sent again.
+///
+/// # Errors
+/// [`io::ErrorKind::WouldBlock`] where nothing is ready, and those of the system.
+fn read_ready(socket: impl AsFd, into: &mut [u8]) -> io::Result<usize> {
+    // All sockets of the runtime are non-blocking.
+    Ok(rustix::io::read(socket, into)?)
 }
 
 /// A socket that counts the bytes that the system took.
@@ -222,5 +237,30 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         forward!(self, stream => Pin::new(stream).poll_shutdown(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::net::{Shutdown, TcpListener};
+
+    use super::*;
+
+    /// The runtime has one thread, which takes no event while the test does not wait.
+    #[tokio::test]
+    async fn rx_14_what_just_came_is_seen_before_the_runtime_hears_of_it() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let connect = || Stream::to_address(address, None);
+        let mut closed = connect().await.unwrap();
+        let (closes, _) = listener.accept().unwrap();
+        let mut spoken_to = connect().await.unwrap();
+        let (mut speaks, _) = listener.accept().unwrap();
+        assert!(closed.is_silent() && spoken_to.is_silent());
+        closes.shutdown(Shutdown::Both).unwrap();
+        speaks.write_all(b"HTTP/1.1 408").unwrap();
+        assert!(!closed.is_silent());
+        assert!(!spoken_to.is_silent());
     }
 }
