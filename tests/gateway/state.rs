@@ -11,7 +11,7 @@ use crate::support::config::{Config, Route, text};
 use crate::support::delivery::Delivery;
 use crate::support::gateway::{Gateway, binary};
 use crate::support::upstream::Upstream;
-use crate::support::{SOON, now};
+use crate::support::{SOON, eventually, now};
 
 fn with_dir(upstream: &Upstream, dir: &Path) -> Config {
     let dir = text(&dir.display().to_string());
@@ -75,6 +75,39 @@ fn the_directory_is_made_and_a_second_gateway_is_told_who_has_it() {
     assert!(first.wait_exit(SOON).is_some());
     assert!(!check(&first).contains("state in use"));
     Gateway::start(&config).expect_serving();
+}
+
+/// The name and the niceness of each thread (`proc_pid_stat(5)`).
+#[cfg(target_os = "linux")]
+fn niceness(gateway: &Gateway) -> Vec<(String, i64)> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", gateway.pid())).expect("it runs");
+    let of = |task: std::io::Result<fs::DirEntry>| {
+        let stat = fs::read_to_string(task.ok()?.path().join("stat")).ok()?;
+        let (start, rest) = stat.rsplit_once(") ")?;
+        let (_, name) = start.split_once('(')?;
+        let nice = rest.split(' ').nth(16)?.parse().ok()?;
+        Some((name.to_owned(), nice))
+    };
+    tasks.filter_map(of).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_that_make_checkpoints_make_way_for_all_others() {
+    let upstream = Upstream::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = Gateway::start(&with_dir(&upstream, &folder.path().join("state")));
+    let usual = niceness(&gateway).first().expect("the main thread").1;
+    // A thread sets it when it begins to run.
+    let is_set = || {
+        let threads = niceness(&gateway);
+        let keepers = threads.iter().filter(|(name, _)| name.ends_with("-keep"));
+        keepers.clone().count() > 0 && keepers.clone().all(|(_, nice)| *nice > usual)
+    };
+    assert!(eventually(SOON, is_set), "{:?}", niceness(&gateway));
+    for (name, nice) in niceness(&gateway) {
+        assert!(name.ends_with("-keep") || nice == usual, "{name}: {nice}");
+    }
 }
 
 #[test]

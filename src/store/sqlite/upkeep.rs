@@ -26,8 +26,13 @@ use super::in_words;
 use super::journal::damaged_row;
 use super::room::{Disk, log_of};
 use super::stats::{ErrorKind, Shared};
-use super::writer::Job;
+use super::writer::{Job, WAKE_SYNCED_AFTER};
 use crate::clock::Clock;
+
+/// By how much this thread is nicer than the others (`nice(2)`). Where no core is idle, the writer would
+/// otherwise wait behind each checkpoint.
+#[cfg(target_os = "linux")]
+const NICER: i32 = 10;
 
 /// The bytes of the log from which on the writer helps to begin it anew.
 const LONG_LOG: u64 = 128 << 20;
@@ -39,6 +44,20 @@ const SHORTER: usize = 3;
 /// The time after which the thread looks whether there is something to do. The log of a database whose
 /// commits do not sync is synced as often.
 const TICK: Duration = Duration::from_secs(1);
+
+/// The time that a checkpoint of [`WAKE_SYNCED_AFTER`] bytes may take without a rest.
+const QUICK: Duration = Duration::from_millis(2);
+
+/// How many times as long as checkpoints took beyond that, on average, this thread rests before the next
+/// one, where commits end with a sync: a slow disk shall not be busy with checkpoints most of the time.
+const RESTS: u32 = 8;
+
+/// The part that the latest checkpoint has in the average: one of so many.
+const LATEST: u32 = 8;
+
+/// The bytes after which it rests no longer. All of them are synced at once, and the longer that takes the
+/// longer an acknowledgement waits.
+const MOST: u64 = 1 << 20;
 
 /// The pages that are given back in one step.
 const STEP_PAGES: u64 = 256;
@@ -84,16 +103,21 @@ pub(super) struct Upkeep<R> {
 impl<R: Send + 'static> Upkeep<R> {
     /// Works until nobody can wake it.
     pub(super) fn run(mut self) {
+        let_others_go_first();
         let (mut seen, mut seen_records) = (0, 0);
         let mut is_settled = true;
         // What was written when the file was looked at last, and when that was.
         let (mut looked_at, mut looked) = (0, self.clock.mono());
+        // Whether a checkpoint is due, and what had been written when the last one was begun.
+        let (mut is_due, mut put_back) = (false, 0);
+        let mut slowness = Slowness::default();
         loop {
-            let is_woken = match self.wake.recv_timeout(TICK) {
-                Ok(()) => true,
-                Err(RecvTimeoutError::Timeout) => false,
-                Err(RecvTimeoutError::Disconnected) => return,
-            };
+            let is_woken = is_due
+                || match self.wake.recv_timeout(TICK) {
+                    Ok(()) => true,
+                    Err(RecvTimeoutError::Timeout) => false,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                };
             let written = self.shared.written.load(Relaxed);
             let has_written = written != seen;
             seen = written;
@@ -104,9 +128,17 @@ impl<R: Send + 'static> Upkeep<R> {
             if has_written && !self.commits_sync {
                 self.sync_log();
             }
+            is_due = false;
             if is_woken || (is_resting && !is_settled) {
+                let begun = self.clock.mono();
                 self.checkpoint();
                 is_settled = true;
+                if self.commits_sync {
+                    let took = self.clock.mono().saturating_sub(begun);
+                    slowness.add(took, written - put_back);
+                    is_due = self.rest(slowness.rest(), written);
+                    put_back = written;
+                }
             } else if has_written {
                 is_settled = false;
             }
@@ -128,6 +160,19 @@ impl<R: Send + 'static> Upkeep<R> {
                 continue;
             }
             (looked_at, looked) = (written, now);
+        }
+    }
+
+    /// Rests for this time after a checkpoint that was begun when so many bytes had been written. Returns
+    /// whether the next one is due already.
+    fn rest(&self, time: Duration, written: u64) -> bool {
+        let until = self.clock.mono() + time;
+        loop {
+            let new = self.shared.written.load(Relaxed).saturating_sub(written);
+            let left = until.saturating_sub(self.clock.mono());
+            if left.is_zero() || new >= MOST || self.wake.recv_timeout(left).is_err() {
+                return new >= WAKE_SYNCED_AFTER;
+            }
         }
     }
 
@@ -333,6 +378,32 @@ impl<R: Send + 'static> Upkeep<R> {
     }
 }
 
+/// By how much checkpoints take longer than on a quick disk, on average.
+#[derive(Debug, Default)]
+struct Slowness(Duration);
+
+impl Slowness {
+    /// Adds a checkpoint that put so many bytes of the log back.
+    fn add(&mut self, took: Duration, bytes: u64) {
+        let steps = u32::try_from(bytes / WAKE_SYNCED_AFTER).unwrap_or(u32::MAX);
+        let slow = took.saturating_sub(QUICK.saturating_mul(steps.max(1)));
+        self.0 = self.0.saturating_mul(LATEST - 1).saturating_add(slow) / LATEST;
+    }
+
+    /// The rest before the next one.
+    fn rest(&self) -> Duration {
+        TICK.min(self.0.saturating_mul(RESTS))
+    }
+}
+
+/// Has the system prefer other threads to this one.
+fn let_others_go_first() {
+    // Linux takes this for the calling thread, other systems for the whole process. Where it fails, the
+    // thread works as before.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(NICER);
+}
+
 /// The error of a sync, as SQLite has it.
 fn sync_error(error: &std::io::Error) -> rusqlite::Error {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC);
@@ -345,4 +416,45 @@ fn shrink(connection: &Connection, pages: u64) -> rusqlite::Result<()> {
     let mut rows = vacuum.query(())?;
     while rows.next()?.is_some() {}
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rest after so many checkpoints, each of which took so long for so many bytes.
+    fn rest(count: usize, took: Duration, bytes: u64) -> Duration {
+        let mut slowness = Slowness::default();
+        for _ in 0..count {
+            slowness.add(took, bytes);
+        }
+        slowness.rest()
+    }
+
+    #[test]
+    fn only_a_slow_disk_makes_checkpoints_rarer() {
+        const MIB: u64 = 1 << 20;
+        let ms = Duration::from_millis;
+        let none = Duration::ZERO;
+        // A quick disk, and a longer log there.
+        assert_eq!(rest(100, ms(1), WAKE_SYNCED_AFTER), none);
+        assert_eq!(rest(100, ms(2), 0), none);
+        assert_eq!(rest(100, ms(16), MIB), none);
+        // A disk that takes 4 ms for a sync, which was slow once, or always.
+        assert_eq!(rest(1, ms(10), WAKE_SYNCED_AFTER), ms(8));
+        assert!(rest(100, ms(10), WAKE_SYNCED_AFTER) > ms(60));
+        // One that hangs: the thread has other things to do, too.
+        assert_eq!(rest(100, ms(u64::MAX), MIB), TICK);
+    }
+
+    #[test]
+    fn a_disk_that_is_quick_again_is_not_spared() {
+        let mut slowness = Slowness::default();
+        slowness.add(Duration::from_secs(5), 0);
+        assert_eq!(slowness.rest(), TICK);
+        for _ in 0..100 {
+            slowness.add(Duration::from_millis(1), 0);
+        }
+        assert!(slowness.rest() < QUICK, "{:?}", slowness.rest());
+    }
 }

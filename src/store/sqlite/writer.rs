@@ -41,9 +41,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The bytes after which the thread that makes checkpoints is woken.
 const WAKE_AFTER: u64 = 8 << 20;
 
-/// The same where commits end with a sync: each waits for the disk while it takes what a checkpoint has
-/// written.
-const WAKE_SYNCED_AFTER: u64 = 1 << 20;
+/// The same where commits end with a sync: each waits for the disk, and for a core, while a checkpoint
+/// is synced.
+pub(super) const WAKE_SYNCED_AFTER: u64 = 128 << 10;
 
 /// What a record says of itself after it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
