@@ -8,7 +8,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -16,7 +15,7 @@ use tokio::time::Instant;
 use tokio_rustls::rustls;
 
 use super::names::{Failure, Name, Names};
-use super::stream::{Hears, Stream};
+use super::stream::Stream;
 use crate::config;
 use crate::config::{Health, UpstreamTls};
 use crate::gateway::timer::LazyTimer;
@@ -73,8 +72,6 @@ pub(crate) struct Connection {
     pub(crate) timer: LazyTimer,
     /// The address of the other side; `None` for a Unix socket.
     pub(super) address: Option<SocketAddr>,
-    /// The thread that made it, and that takes its events from the system.
-    made_by: ThreadId,
 }
 
 /// An upstream with its idle connections and the addresses of its name.
@@ -146,7 +143,7 @@ impl Upstream {
                 return None;
             }
             if connection.inbound.is_empty()
-                && connection.stream.is_silent(connection.hears())
+                && connection.stream.is_silent()
                 && self.is_current(connection.address)
             {
                 return Some(connection);
@@ -294,15 +291,6 @@ impl Connection {
             inbound: BytesMut::new(),
             timer: LazyTimer::default(),
             address,
-            made_by: thread::current().id(),
-        }
-    }
-
-    fn hears(&self) -> Hears {
-        if self.made_by == thread::current().id() {
-            Hears::Here
-        } else {
-            Hears::Elsewhere
         }
     }
 }

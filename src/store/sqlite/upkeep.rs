@@ -13,7 +13,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, sync_channel};
 use std::time::Duration;
 
@@ -112,12 +112,13 @@ impl<R: Send + 'static> Upkeep<R> {
         let (mut is_due, mut put_back) = (false, 0);
         let mut slowness = Slowness::default();
         loop {
-            let is_woken = is_due
-                || match self.wake.recv_timeout(TICK) {
-                    Ok(()) => true,
-                    Err(RecvTimeoutError::Timeout) => false,
-                    Err(RecvTimeoutError::Disconnected) => return,
-                };
+            // What has woken it for a checkpoint that is due already is no reason for another one.
+            let time = if is_due { Duration::ZERO } else { TICK };
+            let is_woken = match self.wake.recv_timeout(time) {
+                Ok(()) => true,
+                Err(RecvTimeoutError::Timeout) => is_due,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             let written = self.shared.written.load(Relaxed);
             let has_written = written != seen;
             seen = written;
@@ -135,8 +136,14 @@ impl<R: Send + 'static> Upkeep<R> {
                 is_settled = true;
                 if self.commits_sync {
                     let took = self.clock.mono().saturating_sub(begun);
-                    slowness.add(took, written - put_back);
-                    is_due = self.rest(slowness.rest(), written);
+                    let rest = if self.disk.scarce().is_some() {
+                        // The writer has made it, and everything waits for that.
+                        TICK
+                    } else {
+                        slowness.add(took, written - put_back);
+                        slowness.rest()
+                    };
+                    is_due = self.rest(rest, written);
                     put_back = written;
                 }
             } else if has_written {
@@ -153,7 +160,11 @@ impl<R: Send + 'static> Upkeep<R> {
             } else if is_resting && !is_woken {
                 self.give_log_back();
                 self.give_room_back();
-                seen = self.shared.written.load(Relaxed);
+                // What was written for this thread alone is nothing to look after.
+                let now_written = self.shared.written.load(Acquire);
+                if self.shared.transactions.load(Relaxed) == records {
+                    seen = now_written;
+                }
             } else if now.saturating_sub(looked) >= TICK {
                 self.shrink_beside();
             } else {
@@ -378,7 +389,7 @@ impl<R: Send + 'static> Upkeep<R> {
     }
 }
 
-/// By how much checkpoints take longer than on a quick disk, on average.
+/// By how much checkpoints take longer than on a quick disk with a core at hand, on average.
 #[derive(Debug, Default)]
 struct Slowness(Duration);
 

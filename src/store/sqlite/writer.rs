@@ -13,7 +13,7 @@ mod scarce;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::Duration;
 
@@ -474,7 +474,7 @@ impl<L: Ledger> Writer<'_, L> {
 
     /// Counts bytes that were written, and wakes the thread that makes checkpoints.
     fn note(&mut self, bytes: u64) {
-        self.means.shared.written.fetch_add(bytes, Relaxed);
+        self.means.shared.written.fetch_add(bytes, Release);
         self.unreported += bytes;
         let enough = if self.means.commits_sync {
             WAKE_SYNCED_AFTER
