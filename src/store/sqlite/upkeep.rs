@@ -134,7 +134,8 @@ impl<R: Send + 'static> Upkeep<R> {
                 let begun = self.clock.mono();
                 self.checkpoint();
                 is_settled = true;
-                if self.commits_sync {
+                // Where nothing is written meanwhile, nothing waits for the next one.
+                if is_woken && self.commits_sync {
                     let took = self.clock.mono().saturating_sub(begun);
                     let rest = if self.disk.scarce().is_some() {
                         // The writer has made it, and everything waits for that.
@@ -144,8 +145,8 @@ impl<R: Send + 'static> Upkeep<R> {
                         slowness.rest()
                     };
                     is_due = self.rest(rest, written);
-                    put_back = written;
                 }
+                put_back = written;
             } else if has_written {
                 is_settled = false;
             }
