@@ -70,7 +70,7 @@ fn arrival(template: &Arrival, number: u64) -> Arrival {
 }
 
 fn forward(window: &MemoryWindow, arrival: Arrival) {
-    match ready(window.claim(arrival, NOW)) {
+    match ready(window.claim(&arrival, NOW)) {
         Ok(Claimed::Granted(ticket)) => {
             let _ = ready(window.commit(ticket, NOW));
         }
@@ -187,7 +187,7 @@ fn row(key: &FingerprintKey, entries: u64, smallest: Option<f64>) -> f64 {
     }
     let denied = each(|number| {
         let place = usize::try_from(number).unwrap_or(0) % known.len();
-        black_box(ready(window.claim(known[place], NOW)).is_ok());
+        black_box(ready(window.claim(&known[place], NOW)).is_ok());
     });
     let ratio = digested / smallest.unwrap_or(digested);
     let [shard, all, end] = pass(&window, &template, usize::try_from(entries).unwrap_or(0));

@@ -153,7 +153,7 @@ fn measure(rounds: usize) -> io::Result<Vec<Row>> {
         arrival(&key, &route, Some(&number.to_string()), b"")
     };
     add(part("claim", rounds, &mut next, |arrival| {
-        ready(window.claim(arrival, now))
+        ready(window.claim(&arrival, now))
     }));
     let claimed = || claim(&window, next(), now);
     add(part("settling the claim", rounds, claimed, |ticket| {
@@ -377,7 +377,7 @@ fn filled_window(key: &FingerprintKey, route: &RouteFingerprints) -> MemoryWindo
 }
 
 fn claim(window: &MemoryWindow, arrival: Arrival, now: Now) -> Ticket {
-    match ready(window.claim(arrival, now)) {
+    match ready(window.claim(&arrival, now)) {
         Ok(Claimed::Granted(ticket)) => ticket,
         other => unreachable!("{other:?}"),
     }

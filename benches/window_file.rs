@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let window = MemoryWindow::new(capacity);
     window.set_journal(Arc::new(ToFile(Arc::clone(&file))));
     for number in 0..entries {
-        if let Ok(Claimed::Granted(ticket)) = ready(window.claim(arrival(&key, number), NOW)) {
+        if let Ok(Claimed::Granted(ticket)) = ready(window.claim(&arrival(&key, number), NOW)) {
             let _ = ready(window.commit(ticket, NOW));
         }
     }

@@ -294,7 +294,7 @@ pub(crate) fn claims_alone(entries: u64) -> io::Result<()> {
     };
     let capacity = usize::try_from(entries).map_err(io::Error::other)?;
     let grant = |window: &MemoryWindow, number| -> io::Result<()> {
-        match ready(window.claim(arrival(&key, number), now)) {
+        match ready(window.claim(&arrival(&key, number), now)) {
             Ok(Claimed::Granted(ticket)) => {
                 let _ = ready(window.commit(ticket, now));
                 Ok(())
@@ -323,7 +323,7 @@ pub(crate) fn claims_alone(entries: u64) -> io::Result<()> {
     let begun = cpu_ns();
     for round in 0..rounds {
         let number = round.wrapping_mul(7_368_787) % entries;
-        std::hint::black_box(ready(window.claim(arrival(&key, number), now)).is_ok());
+        std::hint::black_box(ready(window.claim(&arrival(&key, number), now)).is_ok());
     }
     let denied = per(cpu_ns() - begun, rounds) - around;
 

@@ -289,7 +289,7 @@ async fn send(
         lease.attempt,
     )
     .await;
-    let mut delivered = deliver::deliver(running, route, request, began.mono).await;
+    let mut delivered = deliver::deliver(running, route, &request, began.mono).await;
     let at = delivered.at;
     let outcome = outcome(delivered.response(), at);
     note(

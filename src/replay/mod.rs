@@ -89,7 +89,7 @@ pub trait ReplayWindow: Send + Sync + 'static {
     /// first poll.
     fn claim(
         &self,
-        arrival: Arrival,
+        arrival: &Arrival,
         now: Now,
     ) -> impl Future<Output = Result<Claimed, WindowError>> + Send;
 
@@ -227,7 +227,7 @@ mod tests {
             route_capacity: None,
             share: 1,
         };
-        ready(window.claim(arrival, NOW))
+        ready(window.claim(&arrival, NOW))
     }
 
     fn claim<W: ReplayWindow>(window: &Arc<W>) -> Claim<W> {
@@ -272,7 +272,7 @@ mod tests {
     struct Stuck(MemoryWindow);
 
     impl ReplayWindow for Stuck {
-        async fn claim(&self, arrival: Arrival, now: Now) -> Result<Claimed, WindowError> {
+        async fn claim(&self, arrival: &Arrival, now: Now) -> Result<Claimed, WindowError> {
             self.0.claim(arrival, now).await
         }
 

@@ -112,14 +112,14 @@ impl SharedWindow {
 }
 
 impl ReplayWindow for SharedWindow {
-    async fn claim(&self, arrival: Arrival, now: Now) -> Result<Claimed, WindowError> {
+    async fn claim(&self, arrival: &Arrival, now: Now) -> Result<Claimed, WindowError> {
         let here = |window: &MemoryWindow| {
-            let (claimed, written) = window.try_claim(&arrival, now)?;
+            let (claimed, written) = window.try_claim(arrival, now)?;
             // The event of a copy that is answered as seen may have become done, or be kept for
             // longer, only now.
             let written = match claimed {
                 Claimed::Granted(_) => None,
-                Claimed::Denied(decision) => window.seen(decision, &arrival, written),
+                Claimed::Denied(decision) => window.seen(decision, arrival, written),
             };
             Ok((claimed, written))
         };
@@ -130,7 +130,7 @@ impl ReplayWindow for SharedWindow {
                     Reply::Settled => Err(WindowError::Unavailable),
                 };
                 // In a box: few claims come here, and every exchange would have room for it.
-                Box::pin(self.decide(Question::Claim(arrival), here, of_reply)).await?
+                Box::pin(self.decide(Question::Claim(*arrival), here, of_reply)).await?
             }
             decided => decided?,
         };

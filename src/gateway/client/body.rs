@@ -199,7 +199,8 @@ async fn read_into<C: Client>(
             && limit > stock::LARGEST as u64
             && bytes.capacity() - bytes.len() < BETWEEN_TURNS
         {
-            grow(bytes, limit, turns).await;
+            // Boxed, so that the common request is not as large as the rare one.
+            Box::pin(grow(bytes, limit, turns)).await;
         }
         let before = bytes.len();
         let piece = client.read_body(bytes, limit, end.min(window_end));

@@ -15,7 +15,7 @@ use std::pin::pin;
 use std::task::{Poll, ready};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::block_in_place;
 
 thread_local! {
@@ -56,29 +56,30 @@ impl Turns {
         }
     }
 
-    /// Does work that cannot pause, and costs as much as hashing `bytes`. If they are many, everything
-    /// else on the thread goes on meanwhile, on another thread; as much of such work as there are
-    /// worker threads is done at a time, in the order in which it was asked for. If they are few, the
-    /// work is done here, as by [`prove`](Self::prove): handing everything else over costs some
-    /// 20 microseconds, and what the processor has at hand of the body.
+    /// Returns when it is this task's turn for work that cannot pause, and costs as much as hashing
+    /// `bytes`. If they are many, everything else on the thread goes on during the work, on another
+    /// thread; as much of such work as there are worker threads is done at a time, in the order in which
+    /// it was asked for. If they are few, the work is done here, as after [`prove`](Self::prove): handing
+    /// everything else over costs some 20 microseconds, and what the processor has at hand of the body.
     ///
     /// A delivery that is proved may be large too, and some schemes do not sign the body: whoever
     /// has captured a head can send any body with it.
-    pub(crate) async fn aside<T>(&self, bytes: u64, work: impl FnOnce() -> T) -> T {
+    pub(crate) async fn aside(&self, bytes: u64) -> Turn<'_> {
         let can_hand_over = || {
             Handle::try_current()
                 .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
         };
         if bytes <= UNCOUNTED {
-            return work();
+            return Turn { aside: None };
         }
         if bytes <= AT_A_STRETCH || !can_hand_over() {
-            return self.prove(bytes, work).await;
+            self.prove(bytes).await;
+            return Turn { aside: None };
         }
         // The semaphore is never closed, so the error cannot come. Boxed, so that the common request
         // is not as large as the rare one.
-        let _permit = Box::pin(self.aside.acquire()).await;
-        block_in_place(work)
+        let permit = Box::pin(self.aside.acquire()).await;
+        Turn { aside: permit.ok() }
     }
 
     /// Returns when it is this task's turn, after everything else on the thread had one.
@@ -104,10 +105,10 @@ impl Turns {
         .await
     }
 
-    /// Does work that costs as much as hashing `bytes`, at most a few milliseconds, and cannot
-    /// pause. If the tasks of the thread have done enough, it waits for its turn, in a queue apart
-    /// from that of large bodies.
-    pub(crate) async fn prove<T>(&self, bytes: u64, work: impl FnOnce() -> T) -> T {
+    /// Returns when it is this task's turn for work that costs as much as hashing `bytes`, at most a few
+    /// milliseconds, and cannot pause: at once, unless the tasks of the thread have done enough. They
+    /// wait in a queue apart from that of large bodies.
+    pub(crate) async fn prove(&self, bytes: u64) {
         if bytes > 0 {
             if is_spent() {
                 // Boxed, so that the common request is not as large as the rare one.
@@ -115,7 +116,24 @@ impl Turns {
             }
             spend(bytes);
         }
-        work()
+    }
+}
+
+/// A task's turn for a piece of work that cannot pause.
+#[must_use]
+pub(crate) struct Turn<'t> {
+    /// Present where the work is so much that everything else on the thread goes on meanwhile.
+    aside: Option<SemaphorePermit<'t>>,
+}
+
+impl Turn<'_> {
+    /// Does the work. What it makes is where the caller wants it, and is never moved along with a
+    /// future.
+    pub(crate) fn work<T>(self, work: impl FnOnce() -> T) -> T {
+        match self.aside {
+            Some(_permit) => block_in_place(work),
+            None => work(),
+        }
     }
 }
 
@@ -155,6 +173,7 @@ async fn take_turn(queue: &Semaphore) {
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::{Arc, mpsc};
+    use std::task::{Context, Waker};
     use std::time::Duration;
 
     use super::*;
@@ -176,7 +195,7 @@ mod tests {
         let task = runtime.spawn(async move {
             tokio::spawn(async move { done.send(7) });
             let work = move || others.recv_timeout(Duration::from_secs(60));
-            Turns::new(1).aside(AT_A_STRETCH + 1, work).await
+            Turns::new(1).aside(AT_A_STRETCH + 1).await.work(work)
         });
         assert_eq!(runtime.block_on(task).unwrap(), Ok(7));
     }
@@ -217,7 +236,8 @@ mod tests {
                         turns.paced(async { own() }).await;
                         spend(BETWEEN_TURNS as u64);
                     } else {
-                        turns.prove(BETWEEN_TURNS as u64, own).await;
+                        turns.prove(BETWEEN_TURNS as u64).await;
+                        own();
                     }
                 }
             }
@@ -240,14 +260,15 @@ mod tests {
     async fn rx_27_what_costs_nothing_waits_for_no_turn() {
         let turns = Turns::new(0);
         spend(u64::MAX);
-        assert_eq!(turns.prove(0, || 7).await, 7);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(pin!(turns.prove(0)).poll(&mut context).is_ready());
     }
 
     #[tokio::test]
     async fn a_small_body_is_read_at_once_and_a_large_one_on_a_runtime_without_threads_too() {
         let turns = Turns::new(1);
         for bytes in [0, AT_A_STRETCH, AT_A_STRETCH + 1] {
-            assert_eq!(turns.aside(bytes, || bytes).await, bytes);
+            assert_eq!(turns.aside(bytes).await.work(|| bytes), bytes);
         }
     }
 }

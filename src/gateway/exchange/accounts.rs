@@ -20,9 +20,8 @@ impl Exchange<'_> {
             return Ok(true);
         };
         let signed = proof.signed_body(&body.bytes);
-        let judge = || own.judge(self.head, signed, proof.claims());
-        let work = own.work(signed);
-        let judged = self.running.turns.aside(work, judge).await;
+        let turn = self.running.turns.aside(own.work(signed)).await;
+        let judged = turn.work(|| own.judge(self.head, signed, proof.claims()));
         let Err(Unlisted { account }) = judged else {
             return Ok(true);
         };

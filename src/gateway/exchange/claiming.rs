@@ -4,6 +4,7 @@
 //! This file decides which digest is claimed. Whether the claim is granted is the decision of
 //! `verify::claim`, and the outcome with which it is settled comes from [`super::deliver`].
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::Exchange;
@@ -60,14 +61,14 @@ impl Exchange<'_> {
             received,
             request_id: self.record.request_id,
         };
-        let digests = || delivery.digests(&running.fingerprints);
-        let (arrival, event_key) = running.turns.aside(delivery.work(), digests).await;
+        let turn = running.turns.aside(delivery.work()).await;
+        let (arrival, event_key) = turn.work(|| delivery.digests(&running.fingerprints));
         let now = running.clock.now();
         let stored = self.queue_of(route).map(|_| (Box::new(arrival), now));
         let claimed = match judge_freshness(running, self.snapshot, &delivery, now) {
             // Nothing waits between the window's decision and the guard of the claim.
             Ok(()) => {
-                let decided = running.window.claim(arrival, now).await;
+                let decided = pin!(running.window.claim(&arrival, now)).await;
                 let granted = granted(running, &delivery, decided, now);
                 match &running.journal {
                     Some(journal) => {

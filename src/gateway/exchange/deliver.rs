@@ -5,6 +5,7 @@
 //! stores the request and says so in its answer, is a file beside this file and changes no step.
 
 use std::fmt;
+use std::pin::pin;
 use std::time::Duration;
 
 use super::ended::Ended;
@@ -38,14 +39,14 @@ pub(crate) struct Delivered {
 pub(crate) async fn deliver(
     running: &Running,
     route: &RouteState,
-    request: VerifiedRequest,
+    request: &VerifiedRequest,
     asked: Duration,
 ) -> Delivered {
     let asked_at = running.instant(asked);
     let deadline = asked_at + route.config.upstream_timeout;
     turns::after_others().await;
     let (upstream, mut response) =
-        forward::send(request, &route.upstreams, asked_at, deadline).await;
+        pin!(forward::send(request, &route.upstreams, asked_at, deadline)).await;
     let at = running.clock.now();
     if let Ok(response) = &mut response {
         response.seen = running.instant(at.mono);

@@ -135,6 +135,9 @@ struct Exchange<'x> {
 
 impl<'x> Exchange<'x> {
     /// Steps 2 to 10. `Ok` means that the client has the upstream's whole answer.
+    ///
+    /// The futures of large steps are pinned where they are made, here and within them: one that is
+    /// awaited as a value is copied first.
     async fn steps<C: Client>(&mut self, client: &mut C) -> Result<(), Ended> {
         self.charge_head(client)?;
         let route = self.find_route()?;
@@ -165,10 +168,12 @@ impl<'x> Exchange<'x> {
         // Step 9: the claim is settled as soon as its true outcome is known.
         let asked = self.judged();
         self.debug(format_args!("forwarding to {}", route.config.upstreams));
-        let mut delivered = deliver::deliver(self.running, route, request, asked).await;
+        let mut delivered = pin!(deliver::deliver(self.running, route, &request, asked)).await;
+        drop(request);
         delivered.note(&mut self.record);
         self.debug(format_args!("upstream: {delivered}"));
-        claiming::settle(admission.claim(), delivered.settlement(), delivered.at).await;
+        let (claim, settlement) = (admission.claim(), delivered.settlement());
+        pin!(claiming::settle(claim, settlement, delivered.at)).await;
         drop(body);
         // Step 10: the answer is relayed.
         let response = delivered.answer()?;
@@ -327,9 +332,8 @@ impl<'x> Exchange<'x> {
     ) -> Result<Proved, Ended> {
         let running = self.running;
         let signed = proof.signed_body(&body.bytes);
-        let read = || route.envelope.extract(self.head, signed, proof.claims());
-        let work = route.envelope.work(signed);
-        let found = running.turns.aside(work, read).await;
+        let turn = running.turns.aside(route.envelope.work(signed)).await;
+        let found = turn.work(|| route.envelope.extract(self.head, signed, proof.claims()));
         self.record.event = self.enforce(route, found)?;
         // In shadow mode a delivery whose envelope or type was refused is forwarded all the same,
         // and nothing is claimed.

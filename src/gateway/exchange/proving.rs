@@ -24,13 +24,8 @@ pub(super) async fn judge(
 ) -> Result<Result<Box<Proof>, Refusal>, Refusal> {
     let judged = match verification.work(&body.bytes, now) {
         Work::Little(bytes) => {
-            let Body {
-                bytes: whole,
-                reservation,
-                ..
-            } = body;
-            let finish = || verification.finish_within(whole, now, reservation);
-            running.turns.prove(bytes, finish).await
+            running.turns.prove(bytes).await;
+            verification.finish_within(&body.bytes, now, &mut body.reservation)
         }
         // Boxed, so that the common request is not as large as the rare one.
         work => {

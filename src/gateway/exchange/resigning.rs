@@ -27,8 +27,6 @@ pub(super) async fn sign(
     if body.is_empty() || !has_content(head.method()) {
         return None;
     }
-    let sign = || signer.sign(id, running.clock.now().wall, body);
-    // Boxed, so that requests of other routes are not as large as these.
-    let signed = Box::pin(running.turns.aside(signer.work(body.len()), sign)).await;
-    Some(signed)
+    let turn = running.turns.aside(signer.work(body.len())).await;
+    Some(turn.work(|| signer.sign(id, running.clock.now().wall, body)))
 }

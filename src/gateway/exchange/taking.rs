@@ -1,6 +1,8 @@
 //! What a request takes of the shares: a place among those of its client, and the memory for its
 //! body (contract: Body, Shares).
 
+use std::pin::pin;
+
 use super::Exchange;
 use super::admission::RequestKind;
 use super::claiming;
@@ -103,14 +105,14 @@ impl Exchange<'_> {
             Some(head) => head.empty(),
             None => budget.reservation(account),
         };
-        let read = body::read(
+        let read = pin!(body::read(
             client,
             most,
             (start, timeout),
             &self.running.turns,
             share,
             hashing,
-        )
+        ))
         .await;
         let now = if is_at_hand { before } else { clock.now() };
         self.waited = now.mono.saturating_sub(before.mono);

@@ -185,7 +185,7 @@ async fn rp_52_a_delivery_that_waits_to_be_read_until_it_is_stale_is_not_claimed
                     .clock
                     .step(waits.as_millis().try_into().unwrap(), waits);
             };
-            running.turns.aside(u64::MAX, first).await;
+            running.turns.aside(u64::MAX).await.work(first);
             assert_eq!(exchange.await, Next::KeepAlive);
         }
         assert_eq!(client.answered, Some(expected), "after {waits:?}");

@@ -1,8 +1,8 @@
 //! The way of a request to an upstream, and of the answer back (contract: Forwarding, Settling,
 //! Relaying).
 //!
-//! A request is owned and verified, and this file knows nothing of the client's connection: a
-//! durable queue will call the same function. A request is sent a second time only when not a byte
+//! A request is verified, and this file knows nothing of the client's connection: the durable queue
+//! calls the same function. A request is sent a second time only when not a byte
 //! of it was sent the first time.
 
 use std::future::{Future, poll_fn};
@@ -99,7 +99,7 @@ enum Broken {
 ///
 /// Returns the place of the upstream that was asked last, and its answer.
 pub(crate) async fn send(
-    request: VerifiedRequest,
+    request: &VerifiedRequest,
     group: &Group,
     now: Instant,
     deadline: Instant,
@@ -113,7 +113,7 @@ pub(crate) async fn send(
     );
     while let Some((place, upstream)) = chosen {
         let attempt = Attempt {
-            request: &request,
+            request,
             group,
             place,
             upstream,
@@ -122,7 +122,7 @@ pub(crate) async fn send(
             left: group.left(tried),
         };
         let busy = group.busy(upstream);
-        let mut answer = attempt.send().await;
+        let mut answer = pin!(attempt.send()).await;
         if let Ok(response) = &mut answer {
             response.busy = busy;
         }
@@ -156,7 +156,7 @@ impl Attempt<'_> {
     async fn send(&self) -> Result<Response, ForwardError> {
         let Self { upstream, now, .. } = self;
         if let Some(connection) = upstream.reuse(*now) {
-            match self.converse(connection).await? {
+            match pin!(self.converse(connection)).await? {
                 Ok(response) => {
                     // An upstream that answers is none to leave out, whoever made the connection.
                     self.group.worked(self.place);
@@ -173,7 +173,7 @@ impl Attempt<'_> {
                 return Err(error);
             }
         };
-        let answer = match self.converse(connection).await {
+        let answer = match pin!(self.converse(connection)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(Broken::Afterwards(why))) => Err(ForwardError::Failed(why)),
             Ok(Err(Broken::BeforeTheFirstByte)) => {

@@ -2,7 +2,7 @@
 //!
 //! It is owned and verified, and this file knows nothing of the client's connection.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use bytes::Bytes;
 
@@ -13,18 +13,22 @@ use crate::verify::verifier::Proof;
 /// two, by 0.2 µs, and copying a short body costs less.
 pub(crate) const COPIED: usize = 4 * 1024;
 
-/// The largest buffer of a head that is kept for the next head, in bytes.
+/// The largest buffer of a head that is kept for a later head, in bytes.
 const KEPT: usize = 16 * 1024;
 
+/// The most buffers that a thread keeps: as many requests as are often on their way at once.
+const SPARES: usize = 32;
+
 thread_local! {
-    /// The buffer of the last head that was sent by this thread, kept for the next: a head and a
-    /// short body behind it are more than the allocator hands out quickly.
-    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// The buffers of heads that were sent by this thread, kept for later heads, the last one on top:
+    /// a head and a short body behind it are more than the allocator hands out quickly.
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// An empty buffer with room for a head of `bytes` bytes.
 pub(crate) fn head_buffer(bytes: usize) -> Vec<u8> {
-    let mut buffer = SPARE.take();
+    let kept = SPARE.with_borrow_mut(Vec::pop);
+    let mut buffer = kept.unwrap_or_default();
     buffer.clear();
     buffer.reserve(bytes);
     buffer
@@ -89,7 +93,13 @@ impl VerifiedRequest {
 impl Drop for VerifiedRequest {
     fn drop(&mut self) {
         if self.head.capacity() <= KEPT {
-            SPARE.set(std::mem::take(&mut self.head));
+            // A thread that ends keeps nothing.
+            let _ = SPARE.try_with(|spare| {
+                let mut spare = spare.borrow_mut();
+                if spare.len() < SPARES {
+                    spare.push(std::mem::take(&mut self.head));
+                }
+            });
         }
     }
 }
@@ -105,10 +115,29 @@ mod tests {
             assert_eq!((head.len(), head.capacity() >= bytes), (0, true), "{bytes}");
             head.resize(bytes, b'x');
             drop(VerifiedRequest::of(head, &Bytes::new(), false));
-            let kept = SPARE.take();
-            assert!(kept.capacity() <= KEPT, "{bytes}");
-            assert_eq!(kept.capacity() >= bytes, bytes <= KEPT, "{bytes}");
-            SPARE.set(kept);
+            let kept = SPARE.with_borrow(|spare| spare.last().map_or(0, Vec::capacity));
+            assert!(kept <= KEPT, "{bytes}");
+            assert_eq!(kept >= bytes, bytes <= KEPT, "{bytes}");
         }
+    }
+
+    #[test]
+    fn the_heads_of_requests_on_their_way_at_once_are_kept_up_to_a_number() {
+        let many = || {
+            let heads = (0..SPARES + 3).map(|_| head_buffer(10));
+            heads
+                .map(|head| VerifiedRequest::of(head, &Bytes::new(), false))
+                .collect::<Vec<_>>()
+        };
+        let buffers = |requests: &[VerifiedRequest]| {
+            let places = requests.iter().map(|request| request.head.as_ptr());
+            places.collect::<std::collections::HashSet<_>>()
+        };
+        let first = many();
+        let used = buffers(&first);
+        drop(first);
+        assert_eq!(SPARE.with_borrow(Vec::len), SPARES);
+        let again = many();
+        assert!(buffers(&again).intersection(&used).count() >= SPARES);
     }
 }

@@ -408,8 +408,8 @@ enum Limit {
 }
 
 impl ReplayWindow for MemoryWindow {
-    async fn claim(&self, arrival: Arrival, now: Now) -> Result<Claimed, WindowError> {
-        self.try_claim(&arrival, now).map(|(claimed, _)| claimed)
+    async fn claim(&self, arrival: &Arrival, now: Now) -> Result<Claimed, WindowError> {
+        self.try_claim(arrival, now).map(|(claimed, _)| claimed)
     }
 
     async fn commit(&self, ticket: Ticket, now: Now) -> Result<(), WindowError> {

@@ -359,7 +359,7 @@ fn reply(
     let (window, now) = (&running.window, running.clock.now());
     match question {
         Question::Claim(arrival) => {
-            let claimed = runtime.block_on(window.claim(arrival, now));
+            let claimed = runtime.block_on(window.claim(&arrival, now));
             if let Ok(Claimed::Granted(ticket)) = claimed {
                 leases.grant(ticket, now);
             }

@@ -49,7 +49,7 @@ impl Setting {
     }
 
     fn claim(&self, arrival: Arrival) -> Result<Claimed, WindowError> {
-        ready(self.window.claim(arrival, self.clock.now()))
+        ready(self.window.claim(&arrival, self.clock.now()))
     }
 
     fn granted(&self, arrival: Arrival) -> Ticket {
@@ -260,7 +260,7 @@ fn a_ticket_settles_its_own_claim_only() {
 #[test]
 fn a_future_that_is_never_polled_claims_nothing() {
     let it = Setting::new(10);
-    drop(it.window.claim(event(1, 1), it.clock.now()));
+    drop(it.window.claim(&event(1, 1), it.clock.now()));
     assert_eq!(it.window.entries(), 0);
     it.granted(event(1, 1));
 }

@@ -326,7 +326,7 @@ impl Simulation {
 
     fn meet(&mut self, arrival: Arrival, now: Now) {
         let key = arrival.key.0;
-        let answer = ready(self.window.claim(arrival, now));
+        let answer = ready(self.window.claim(&arrival, now));
         let was = self.entries.get(&key).cloned();
         let expected = was
             .as_ref()
@@ -598,7 +598,7 @@ impl Simulation {
                 State::InFlight { arrival, .. } => Some(*arrival),
                 State::Done(_) => None,
             }) {
-                let answer = ready(self.window.claim(arrival, self.clock.now()));
+                let answer = ready(self.window.claim(&arrival, self.clock.now()));
                 let expected = Ok(Claimed::Denied(Decision::InFlight));
                 assert_eq!(
                     answer, expected,
