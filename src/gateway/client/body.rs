@@ -154,24 +154,16 @@ pub(crate) async fn read<C: Client>(
     time: (Instant, Duration),
     turns: &Turns,
     mut reservation: Reservation,
-    mut hashing: Hashing<'_>,
+    hashing: &mut Hashing<'_>,
 ) -> Result<Body, BodyError> {
     let mut bytes = BytesMut::new();
     let limits = (limit, time);
-    let read = read_into(
-        &mut bytes,
-        client,
-        limits,
-        turns,
-        &mut reservation,
-        &mut hashing,
-    )
-    .await;
+    let read = read_into(&mut bytes, client, limits, turns, &mut reservation, hashing).await;
     let bytes = bytes.freeze();
     match read {
         Ok(()) => Ok(Body {
             bytes,
-            hash: hashing.compared.map(BodyHasher::finish),
+            hash: hashing.compared.take().map(BodyHasher::finish),
             reservation,
         }),
         Err(error) => {

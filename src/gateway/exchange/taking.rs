@@ -96,7 +96,7 @@ impl Exchange<'_> {
             .as_ref()
             .is_some_and(|proof| proof.is_hashing())
             && claiming::compares_bodies(route);
-        let hashing = Hashing {
+        let mut hashing = Hashing {
             verification,
             compared: is_compared.then(|| self.running.fingerprints.hasher()),
         };
@@ -111,7 +111,7 @@ impl Exchange<'_> {
             (start, timeout),
             &self.running.turns,
             share,
-            hashing,
+            &mut hashing,
         ))
         .await;
         let now = if is_at_hand { before } else { clock.now() };

@@ -13,6 +13,7 @@ mod file;
 mod inspect;
 mod journal;
 mod meta;
+mod pace;
 mod queue;
 mod room;
 mod stats;

@@ -13,7 +13,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, sync_channel};
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use super::compaction::{Compaction, Survey, Trouble};
 use super::faults::{Faults, Step};
 use super::in_words;
 use super::journal::damaged_row;
+use super::pace::{Slowness, Written};
 use super::room::{Disk, log_of};
 use super::stats::{ErrorKind, Shared};
 use super::writer::{Job, WAKE_SYNCED_AFTER};
@@ -44,16 +45,6 @@ const SHORTER: usize = 3;
 /// The time after which the thread looks whether there is something to do. The log of a database whose
 /// commits do not sync is synced as often.
 const TICK: Duration = Duration::from_secs(1);
-
-/// The time that a checkpoint of [`WAKE_SYNCED_AFTER`] bytes may take without a rest.
-const QUICK: Duration = Duration::from_millis(2);
-
-/// How many times as long as checkpoints took beyond that, on average, this thread rests before the next
-/// one, where commits end with a sync: a slow disk shall not be busy with checkpoints most of the time.
-const RESTS: u32 = 8;
-
-/// The part that the latest checkpoint has in the average: one of so many.
-const LATEST: u32 = 8;
 
 /// The bytes after which it rests no longer. All of them are synced at once, and the longer that takes the
 /// longer an acknowledgement waits.
@@ -104,7 +95,7 @@ impl<R: Send + 'static> Upkeep<R> {
     /// Works until nobody can wake it.
     pub(super) fn run(mut self) {
         let_others_go_first();
-        let (mut seen, mut seen_records) = (0, 0);
+        let mut seen = Written::default();
         let mut is_settled = true;
         // What was written when the file was looked at last, and when that was.
         let (mut looked_at, mut looked) = (0, self.clock.mono());
@@ -119,13 +110,11 @@ impl<R: Send + 'static> Upkeep<R> {
                 Err(RecvTimeoutError::Timeout) => is_due,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            let written = self.shared.written.load(Relaxed);
-            let has_written = written != seen;
-            seen = written;
+            let before = std::mem::replace(&mut seen, Written::of(&self.shared));
+            let written = seen.bytes;
+            let has_written = written != before.bytes;
             // What the writer does for this thread is nothing that this thread has to make way for.
-            let records = self.shared.transactions.load(Relaxed);
-            let is_resting = records == seen_records;
-            seen_records = records;
+            let is_resting = seen.records == before.records;
             if has_written && !self.commits_sync {
                 self.sync_log();
             }
@@ -142,7 +131,7 @@ impl<R: Send + 'static> Upkeep<R> {
                         TICK
                     } else {
                         slowness.add(took, written - put_back);
-                        slowness.rest()
+                        slowness.rest().min(TICK)
                     };
                     is_due = self.rest(rest, written);
                 }
@@ -161,11 +150,7 @@ impl<R: Send + 'static> Upkeep<R> {
             } else if is_resting && !is_woken {
                 self.give_log_back();
                 self.give_room_back();
-                // What was written for this thread alone is nothing to look after.
-                let now_written = self.shared.written.load(Acquire);
-                if self.shared.transactions.load(Relaxed) == records {
-                    seen = now_written;
-                }
+                seen = seen.with_own(Written::of(&self.shared));
             } else if now.saturating_sub(looked) >= TICK {
                 self.shrink_beside();
             } else {
@@ -390,24 +375,6 @@ impl<R: Send + 'static> Upkeep<R> {
     }
 }
 
-/// By how much checkpoints take longer than on a quick disk with a core at hand, on average.
-#[derive(Debug, Default)]
-struct Slowness(Duration);
-
-impl Slowness {
-    /// Adds a checkpoint that put so many bytes of the log back.
-    fn add(&mut self, took: Duration, bytes: u64) {
-        let steps = u32::try_from(bytes / WAKE_SYNCED_AFTER).unwrap_or(u32::MAX);
-        let slow = took.saturating_sub(QUICK.saturating_mul(steps.max(1)));
-        self.0 = self.0.saturating_mul(LATEST - 1).saturating_add(slow) / LATEST;
-    }
-
-    /// The rest before the next one.
-    fn rest(&self) -> Duration {
-        TICK.min(self.0.saturating_mul(RESTS))
-    }
-}
-
 /// Has the system prefer other threads to this one.
 fn let_others_go_first() {
     // Linux takes this for the calling thread, other systems for the whole process. Where it fails, the
@@ -428,45 +395,4 @@ fn shrink(connection: &Connection, pages: u64) -> rusqlite::Result<()> {
     let mut rows = vacuum.query(())?;
     while rows.next()?.is_some() {}
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The rest after so many checkpoints, each of which took so long for so many bytes.
-    fn rest(count: usize, took: Duration, bytes: u64) -> Duration {
-        let mut slowness = Slowness::default();
-        for _ in 0..count {
-            slowness.add(took, bytes);
-        }
-        slowness.rest()
-    }
-
-    #[test]
-    fn only_a_slow_disk_makes_checkpoints_rarer() {
-        const MIB: u64 = 1 << 20;
-        let ms = Duration::from_millis;
-        let none = Duration::ZERO;
-        // A quick disk, and a longer log there.
-        assert_eq!(rest(100, ms(1), WAKE_SYNCED_AFTER), none);
-        assert_eq!(rest(100, ms(2), 0), none);
-        assert_eq!(rest(100, ms(16), MIB), none);
-        // A disk that takes 4 ms for a sync, which was slow once, or always.
-        assert_eq!(rest(1, ms(10), WAKE_SYNCED_AFTER), ms(8));
-        assert!(rest(100, ms(10), WAKE_SYNCED_AFTER) > ms(60));
-        // One that hangs: the thread has other things to do, too.
-        assert_eq!(rest(100, ms(u64::MAX), MIB), TICK);
-    }
-
-    #[test]
-    fn a_disk_that_is_quick_again_is_not_spared() {
-        let mut slowness = Slowness::default();
-        slowness.add(Duration::from_secs(5), 0);
-        assert_eq!(slowness.rest(), TICK);
-        for _ in 0..100 {
-            slowness.add(Duration::from_millis(1), 0);
-        }
-        assert!(slowness.rest() < QUICK, "{:?}", slowness.rest());
-    }
 }
