@@ -36,31 +36,31 @@ pub(super) struct Exchanges {
 }
 
 impl Port for Exchanges {
-    async fn answer<C: Client>(&self, client: &mut C, head: Head) -> Next {
+    async fn answer<C: Client>(&self, client: &mut C, head: &Head) -> Next {
         let snapshot = self.running.snapshot.load_full();
         if !self.is_let_in(client, &snapshot) {
             self.refuse(client, NOT_LET_IN).await;
             return Next::Linger;
         }
         if snapshot.health_path.as_deref() == Some(head.path()) {
-            return answer_probe(&self.running, client, &head).await;
+            return answer_probe(&self.running, client, head).await;
         }
-        if let Some(answer) = self.challenge(client, &head) {
+        if let Some(answer) = self.challenge(client, head) {
             return self.running.answer_unlogged(client, &answer, false).await;
         }
-        exchange::serve(&self.running, &snapshot, client, &head).await
+        exchange::serve(&self.running, &snapshot, client, head).await
     }
 
     async fn refuse<C: Client>(&self, client: &mut C, refusal: Refusal) {
         exchange::refuse(&self.running, client, refusal).await;
     }
 
-    async fn answer_beyond<C: Client>(&self, client: &mut C, head: Head) -> Next {
+    async fn answer_beyond<C: Client>(&self, client: &mut C, head: &Head) -> Next {
         let health_path = self.running.snapshot.load().health_path.clone();
         if health_path.as_deref() == Some(head.path()) {
-            return answer_probe(&self.running, client, &head).await;
+            return answer_probe(&self.running, client, head).await;
         }
-        if let Some(answer) = self.challenge(client, &head) {
+        if let Some(answer) = self.challenge(client, head) {
             return self.running.answer_unlogged(client, &answer, false).await;
         }
         self.refuse(client, TOO_MANY).await;

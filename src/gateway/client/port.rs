@@ -10,7 +10,7 @@ use crate::wire::head::{Head, Limits};
 /// A port of the gateway (traffic or admin), which decides how requests are answered.
 pub(crate) trait Port: Send + Sync + 'static {
     /// Answers one request.
-    fn answer<C: Client>(&self, client: &mut C, head: Head) -> impl Future<Output = Next> + Send;
+    fn answer<C: Client>(&self, client: &mut C, head: &Head) -> impl Future<Output = Next> + Send;
 
     /// Answers where no request can be served: the bytes are no request, its head came too late, or
     /// there are too many connections.
@@ -24,7 +24,7 @@ pub(crate) trait Port: Send + Sync + 'static {
     fn answer_beyond<C: Client>(
         &self,
         client: &mut C,
-        head: Head,
+        head: &Head,
     ) -> impl Future<Output = Next> + Send;
 }
 

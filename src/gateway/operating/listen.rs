@@ -291,14 +291,14 @@ mod tests {
     struct Panicking(Arc<Running>);
 
     impl Port for Panicking {
-        async fn answer<C: Client>(&self, client: &mut C, head: Head) -> Next {
+        async fn answer<C: Client>(&self, client: &mut C, head: &Head) -> Next {
             assert!(head.path() != "/panic", "as asked");
             self.0.answer_unlogged(client, &Answer::done(), false).await
         }
 
         async fn refuse<C: Client>(&self, _: &mut C, _: Refusal) {}
 
-        async fn answer_beyond<C: Client>(&self, _: &mut C, _: Head) -> Next {
+        async fn answer_beyond<C: Client>(&self, _: &mut C, _: &Head) -> Next {
             Next::Abort
         }
     }

@@ -107,7 +107,7 @@ impl H1 {
             };
             first = false;
             self.begin(&head);
-            match port.answer(&mut self, head).await {
+            match port.answer(&mut self, &head).await {
                 Next::KeepAlive if self.keep_alive => {}
                 // The client tells in turn that it ends. Closed before that was read, the socket
                 // would answer with a reset, which may overtake the answer.
@@ -149,7 +149,7 @@ impl H1 {
             Ok(Some(head)) => {
                 self.begin(&head);
                 self.keep_alive = false;
-                port.answer_beyond(&mut self, head).await
+                port.answer_beyond(&mut self, &head).await
             }
             Ok(None) | Err(_) => {
                 port.refuse(&mut self, TOO_MANY).await;

@@ -457,8 +457,8 @@ async fn answer<P: Port>(
     let Ending(_, has_place) = &ending;
     // Boxed, since a task moves several times before it runs, and an exchange is large.
     let next = match head {
-        Ok(head) if *has_place => Box::pin(port.answer(&mut stream, head)).await,
-        Ok(head) => Box::pin(port.answer_beyond(&mut stream, head)).await,
+        Ok(head) if *has_place => Box::pin(port.answer(&mut stream, &head)).await,
+        Ok(head) => Box::pin(port.answer_beyond(&mut stream, &head)).await,
         Err(refusal) => {
             port.refuse(&mut stream, refusal).await;
             Next::Linger

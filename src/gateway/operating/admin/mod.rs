@@ -70,9 +70,9 @@ impl AdminHeaderNames {
 }
 
 impl Port for AdminPort {
-    async fn answer<C: Client>(&self, client: &mut C, head: Head) -> Next {
-        let answer = match self.guard(&head, client.peer()) {
-            Guard::Passed => self.page(client, &head).await,
+    async fn answer<C: Client>(&self, client: &mut C, head: &Head) -> Next {
+        let answer = match self.guard(head, client.peer()) {
+            Guard::Passed => self.page(client, head).await,
             Guard::Denied(denied) => Err(denied),
             Guard::Ignored => return Next::Abort,
         };
@@ -90,7 +90,7 @@ impl Port for AdminPort {
             .await;
     }
 
-    async fn answer_beyond<C: Client>(&self, client: &mut C, _: Head) -> Next {
+    async fn answer_beyond<C: Client>(&self, client: &mut C, _: &Head) -> Next {
         self.refuse(client, TOO_MANY).await;
         Next::Linger
     }
