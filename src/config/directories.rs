@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, Mode, access};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
@@ -47,6 +47,18 @@ pub fn not_writable(dir: &Path, found: &fs::Metadata) -> Option<(String, String)
         Err(Errno::ACCESS | Errno::PERM) if is_own => of_mode(),
         _ if !is_own && found.uid() != 0 && found.mode() & 0o700 != 0o700 => of_mode(),
         _ => None,
+    }
+}
+
+/// How a directory of this mode that others may enter becomes one for the gateway alone, as the end of a
+/// sentence: empty where it is one that others need.
+pub fn closing(dir: &Path, mode: u32) -> String {
+    let is_shared = mode & Mode::SVTX.bits() != 0 || dir.parent().is_none();
+    if is_shared {
+        String::new()
+    } else {
+        let shown = dir.display();
+        format!(", or, if nothing else uses this one, `chmod 700 {shown}`")
     }
 }
 
@@ -144,10 +156,8 @@ pub(super) fn judge(
             "names a directory that others may enter: {shown} (mode {:04o})",
             found.mode() & 0o7777
         );
-        let help = format!(
-            "name one that is for this gateway alone, or, if nothing else uses this one, `chmod 700 \
-             {shown}`"
-        );
+        let mode = closing(dir, found.mode());
+        let help = format!("name one that is for this gateway alone{mode}");
         item.refuse(findings, message, help);
         return;
     }
@@ -217,4 +227,17 @@ pub(super) fn judge_socket(
     }
     let dir = path.parent().unwrap_or(Path::new(""));
     judge(item, dir, Use::OfSocket, sources, findings);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_to_close_a_directory_that_others_need() {
+        let closing = |dir: &str, mode| closing(Path::new(dir), mode);
+        assert!(closing("/var/lib/verigate", 0o40755).contains("`chmod 700 /var/lib/verigate`"));
+        assert_eq!(closing("/tmp", 0o41777), "");
+        assert_eq!(closing("/", 0o40755), "");
+    }
 }

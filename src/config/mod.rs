@@ -62,7 +62,9 @@ use zeroize::Zeroizing;
 
 pub use accounts::Accounts;
 pub use admin::Admin;
-pub use directories::{NO_PARENT, NOT_WRITABLE, ONLY_LAST_IS_MADE, missing_parent, not_writable};
+pub use directories::{
+    NO_PARENT, NOT_WRITABLE, ONLY_LAST_IS_MADE, closing, missing_parent, not_writable,
+};
 pub use files::{Change, FileSet, Files};
 pub use given::Given;
 pub use handshake::{HandshakeMode, HandshakeSettings};

@@ -172,7 +172,7 @@ fn warn(route: &Route, table: &Table<'_>, state: &State, findings: &mut Findings
     }
     if queue.max_bytes < route.max_body {
         let message = format!(
-            "its queue holds at most {}, less than a single body of `max_body` ({}): such a delivery is \
+            "its queue has `max_bytes` {}, less than a single body of `max_body` ({}): such a delivery is \
              always answered `queue_full`",
             written_size(queue.max_bytes),
             written_size(route.max_body)

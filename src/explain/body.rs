@@ -341,7 +341,8 @@ pub(super) fn rewritten(case: &Trials<'_>) -> Option<Mistake> {
     };
     let fix = "Verify and capture the raw bytes of the request, before any JSON parser has touched \
                them: a framework's request object or a database column of JSON gives them in \
-               another form.";
+               another form. If they are the raw bytes, check that this is the secret of this very \
+               endpoint: no signature confirms how the body looks.";
     Some(Mistake::new("body_rewritten", sentence, fix))
 }
 

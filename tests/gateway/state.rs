@@ -218,3 +218,44 @@ fn a_queue_that_is_gone_is_told_as_lost_and_what_it_may_have_known_is_refused_un
     let later = Delivery::at(known.body(), now() + 2);
     gateway.ask(later.bytes()).expect_status(200);
 }
+
+/// SQLite goes on with a file that was moved away, and the next start would find nothing of what came since.
+#[test]
+fn nothing_is_acknowledged_while_a_database_is_not_in_its_place() {
+    for (mode, file, code) in [
+        ("queue", "queue.db", "queue_unavailable"),
+        ("relay", "window.db", "replay_store_unavailable"),
+    ] {
+        let upstream = Upstream::start();
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = folder.path().join("state");
+        let state = text(&dir.display().to_string());
+        let config = Config::new()
+            .route(Route::itellico(&upstream).set("mode", &text(mode)))
+            .extra(&format!("[state]\ndir = {state}"));
+        let gateway = Gateway::start(&config);
+        let is_taken = || gateway.ask(Delivery::fresh().bytes()).status == 200;
+        let is_refused = || {
+            let answer = gateway.ask(Delivery::fresh().bytes());
+            answer.status == 503 && answer.code() == code
+        };
+        assert!(is_taken());
+        let (path, away) = (dir.join(file), folder.path().join(file));
+        fs::rename(&path, &away).expect("it is moved");
+        // What the queue acknowledges, it has on disk; the window is looked at each second.
+        assert!(mode == "queue" || crate::support::eventually(SOON, is_refused));
+        assert!(is_refused(), "{mode}");
+        assert!(gateway.says("the file was moved, removed or replaced"));
+        // Another file of the same name is not the one that is in use.
+        fs::copy(&away, &path).expect("it is copied");
+        for _ in 0..3 {
+            assert!(is_refused(), "{mode}");
+        }
+        fs::rename(&away, &path).expect("it is put back");
+        assert!(
+            crate::support::eventually(SOON, is_taken),
+            "{}",
+            gateway.stderr()
+        );
+    }
+}

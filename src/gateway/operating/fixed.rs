@@ -20,9 +20,10 @@ pub(super) fn differences(in_force: &RestartSettings, config: &Config) -> Vec<&'
             "replay.capacity",
             in_force.capacity != config.replay.capacity,
         ),
+        // By default it is in `state.dir`, which is named then.
         (
             "server.upgrade_socket",
-            in_force.upgrade_socket != config.server.upgrade_socket,
+            in_force.upgrade_socket != config.server.upgrade_socket && before.dir == state.dir,
         ),
         ("state.dir", before.dir != state.dir),
         ("state.timeout", before.timeout != state.timeout),
@@ -62,8 +63,8 @@ pub(super) fn encrypted(
 pub(super) fn way(in_force: &RestartSettings, config: &Config) -> &'static str {
     match &in_force.upgrade_socket {
         None => {
-            "restart to change them (with `server.upgrade_socket` or `[state] dir`, `verigate run \
-             --upgrade` changes them without losing a request)"
+            "restart to change them (a gateway that was started with `server.upgrade_socket` or `[state] \
+             dir` can be told by `verigate run --upgrade`, without losing a request)"
         }
         before if *before == config.server.upgrade_socket => {
             "start `verigate run --upgrade` with this file to change them without losing a request, or \

@@ -41,7 +41,8 @@ pub(crate) fn predecessor(config: &Config) -> Result<Option<Predecessor>, Upgrad
     let found = Predecessor::meet(path)?;
     if found.is_none() {
         log::info!(
-            "no gateway answers on {}: starting as usual",
+            "no gateway answers on {}: starting as usual; one that runs without this socket has to be \
+             stopped first",
             path.display()
         );
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::config::{NO_PARENT, NOT_WRITABLE, ONLY_LAST_IS_MADE};
+use crate::config::{NO_PARENT, NOT_WRITABLE, ONLY_LAST_IS_MADE, closing};
 
 /// The reason why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +67,9 @@ pub enum StateError {
     /// Others may enter it.
     #[error(
         "`{key}`: others may enter {0} (mode {mode:04o}): name a directory that is for this gateway alone \
-         (`install -d -m 700 -o {own} DIRECTORY`), or, if nothing else uses this one, `chmod 700 {0}`",
-        path.display()
+         (`install -d -m 700 -o {own} DIRECTORY`){1}",
+        path.display(),
+        closing(path, *mode)
     )]
     Open {
         /// The key of the configuration.

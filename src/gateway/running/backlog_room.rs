@@ -78,7 +78,7 @@ impl Backlog {
         }
         let admitted = self.queue().admit(route, bytes);
         admitted.map_err(|full| {
-            self.report_full(route, full, now);
+            self.report_full(route, full, bytes, now);
             refusal(full)
         })
     }
@@ -109,8 +109,8 @@ impl Backlog {
         );
     }
 
-    /// Says, once a minute for each route, that its deliveries find no room.
-    fn report_full(&self, route: RouteNumber, full: Full, now: Now) {
+    /// Says, once a minute for each route, that its deliveries find no room, as one of so many bytes did.
+    fn report_full(&self, route: RouteNumber, full: Full, refused: u64, now: Now) {
         let name = self.name(route);
         let name = name.as_deref().unwrap_or("-");
         let (cause, whose, table) = match full {
@@ -137,7 +137,7 @@ impl Backlog {
             limits.max_deliveries,
             rounded_size(bytes),
             rounded_size(limits.max_bytes),
-            nearer(deliveries, bytes, limits),
+            met(deliveries, bytes.saturating_add(refused), limits),
             more(others)
         );
     }
@@ -175,13 +175,12 @@ impl Backlog {
     }
 }
 
-/// The key of the limit that is nearer.
-fn nearer(deliveries: u64, bytes: u64, limits: Limits) -> &'static str {
-    let cross = |part: u64, of_other: u64| u128::from(part) * u128::from(of_other);
-    if cross(deliveries, limits.max_bytes) >= cross(bytes, limits.max_deliveries) {
-        "max_deliveries"
-    } else {
+/// The key of the limit that is met with so many deliveries, where the next one would make so many bytes.
+fn met(deliveries: u64, bytes: u64, limits: Limits) -> &'static str {
+    if bytes > limits.max_bytes && deliveries < limits.max_deliveries {
         "max_bytes"
+    } else {
+        "max_deliveries"
     }
 }
 
@@ -208,6 +207,26 @@ mod tests {
         assert_eq!(kept(RESERVE, 0), (RESERVE, true));
         assert_eq!(kept(RESERVE, 1), (RESERVE + LATER, false));
         assert_eq!(kept(1 << 30, 1_000_000), (1 << 30, true));
+    }
+
+    #[test]
+    fn the_limit_that_is_named_is_the_one_that_was_met() {
+        let limits = Limits {
+            max_deliveries: 10,
+            max_bytes: 1000,
+        };
+        // The last one is larger than the whole queue.
+        for (deliveries, bytes, expected) in [
+            (10, 200, "max_deliveries"),
+            (9, 1001, "max_bytes"),
+            (0, 2000, "max_bytes"),
+        ] {
+            assert_eq!(
+                met(deliveries, bytes, limits),
+                expected,
+                "{deliveries} {bytes}"
+            );
+        }
     }
 
     #[test]

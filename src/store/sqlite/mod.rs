@@ -14,6 +14,7 @@ mod inspect;
 mod journal;
 mod meta;
 mod pace;
+mod place;
 mod queue;
 mod room;
 mod stats;

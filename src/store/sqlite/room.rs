@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::place::Place;
 use super::{KINDS, PAGE};
 
 /// The bytes that are always left for what becomes of deliveries that are kept, whatever
@@ -60,6 +61,8 @@ pub(super) enum Purpose {
 pub(super) struct Disk {
     /// The path of the database.
     path: PathBuf,
+    /// Where it was opened.
+    place: Place,
     /// The path of its log.
     log: PathBuf,
     /// The paths of the logs of the other databases in its directory.
@@ -87,10 +90,12 @@ pub(super) struct Room {
 }
 
 impl Disk {
+    /// The disk of the database of this name, which was opened.
     pub(super) fn of(dir: &Path, name: &str) -> Self {
         let path = dir.join(name);
         let others = KINDS.iter().filter(|kind| kind.name != name);
         Self {
+            place: Place::of(&path),
             log: log_of(&path),
             others: others.map(|kind| log_of(&dir.join(kind.name))).collect(),
             path,
@@ -114,6 +119,14 @@ impl Disk {
             return Some(pretended);
         }
         free_beside(&self.path)
+    }
+
+    /// Whether the database is still where it was opened.
+    ///
+    /// # Errors
+    /// It was moved, removed or replaced.
+    pub(super) fn in_place(&self) -> rusqlite::Result<()> {
+        self.place.check()
     }
 
     /// The bytes of the database.

@@ -115,7 +115,11 @@ impl<R: Send + 'static> Upkeep<R> {
             let has_written = written != before.bytes;
             // What the writer does for this thread is nothing that this thread has to make way for.
             let is_resting = seen.records == before.records;
-            if has_written && !self.commits_sync {
+            if let Err(error) = self.disk.in_place() {
+                if self.shared.failing().is_none() {
+                    self.fail(error);
+                }
+            } else if has_written && !self.commits_sync {
                 self.sync_log();
             }
             is_due = false;

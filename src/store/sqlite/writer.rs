@@ -441,8 +441,9 @@ impl<L: Ledger> Writer<'_, L> {
         }
     }
 
-    /// Puts the log into the database, and gives its room back.
+    /// Puts the log into the database, which must be in its place, and gives its room back.
     fn truncate_log(&self) -> rusqlite::Result<Checkpoint> {
+        self.means.disk.in_place()?;
         self.means.checkpoints.make(self.connection, TRUNCATE)
     }
 
@@ -452,10 +453,8 @@ impl<L: Ledger> Writer<'_, L> {
             return;
         }
         if let Err(error) = self.shorten_log() {
-            let _ = task(Err(&StoreError::Unavailable(said(
-                self.means.shared.name,
-                &error,
-            ))));
+            let refused = StoreError::Unavailable(said(self.means.shared.name, &error));
+            let _ = task(Err(&refused));
             return self.fail(&error);
         }
         match task(Ok(self.connection)) {

@@ -204,17 +204,18 @@ impl Plans {
         }
     }
 
-    /// Ends a plan: nothing more is done by it.
+    /// Ends a plan: nothing more is done by it. Returns whether it had not ended before.
     ///
     /// # Errors
     /// There is none of this id.
-    pub(super) fn cancel(&self, id: &str) -> Result<(), Denied> {
+    pub(super) fn cancel(&self, id: &str) -> Result<bool, Denied> {
         let mut plans = self.plans();
         let plan = plans.get_mut(id).ok_or(Denied::UnknownPlan)?;
-        if plan.state != PlanState::Done {
+        let goes_on = !matches!(plan.state, PlanState::Done | PlanState::Cancelled);
+        if goes_on {
             plan.state = PlanState::Cancelled;
         }
-        Ok(())
+        Ok(goes_on)
     }
 
     /// Begins a plan, which goes on by itself. A plan runs once.

@@ -82,8 +82,9 @@ impl QueuePages {
             "cancel" => {
                 let asked = read(body, USAGE_PLAN)?;
                 let id = text(&asked, "plan").ok_or(USAGE_PLAN)?;
-                self.plans.cancel(id)?;
-                log::info!("queue: the plan {id} was cancelled by {by}");
+                if self.plans.cancel(id)? {
+                    log::info!("queue: the plan {id} was cancelled by {by}");
+                }
                 self.plan_shown(backlog, id).await
             }
             "pause" => self.pause(backlog, true, body, by).await,

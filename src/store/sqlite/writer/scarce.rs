@@ -13,11 +13,15 @@ use crate::store::StoreError;
 impl<L: Ledger> Writer<'_, L> {
     /// Where there is not plenty of room on the disk, sees to it that the transaction leaves enough of
     /// it for the log to be put into the database. Records that are too many come later, and what can
-    /// be refused or left out is.
+    /// be refused or left out is. Where commits end with a sync, the file must be in its place: whoever
+    /// waits for one must find the record there.
     ///
     /// # Errors
-    /// There is no room, or the log could not be put into the database.
+    /// There is no room, the log could not be put into the database, or the file is gone.
     pub(super) fn make_room(&mut self) -> rusqlite::Result<()> {
+        if self.means.commits_sync {
+            self.means.disk.in_place()?;
+        }
         if self.room()?.is_none() {
             return Ok(());
         }
@@ -137,8 +141,9 @@ impl<L: Ledger> Writer<'_, L> {
         why
     }
 
-    /// Puts a log that leaves no room for a task into the database.
+    /// Puts a log that leaves no room for a task into the database, which must be in its place.
     pub(super) fn shorten_log(&self) -> rusqlite::Result<()> {
+        self.means.disk.in_place()?;
         let few = most_bytes(FEW, FEW_BYTES);
         let is_short = |room: Room| room.log == 0 || room.fits(Purpose::Kept, few);
         if !self.room()?.is_none_or(is_short) {
