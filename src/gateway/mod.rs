@@ -232,6 +232,7 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
         1,
     ));
     let has_predecessor = Arc::new(AtomicBool::new(false));
+    let has_met = predecessor.is_some();
     let is_successor = match predecessor {
         None => false,
         Some(predecessor) => operating::take_over(
@@ -272,6 +273,7 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
         own_file = Some(file);
     }
     let takeover = stop::Takeover {
+        has_met,
         is_successor,
         has_predecessor,
         handed,

@@ -28,18 +28,18 @@ use crate::support::upstream::Upstream;
 use crate::support::{LATE, SOON, eventually, now};
 
 /// The bytes of a message of an upgrade.
-fn message(kind: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn message(kind: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("short").to_le_bytes();
     [b"VGup", &[1, 0, kind, 0][..], &length, payload].concat()
 }
 
-const HELLO: u8 = 1;
+pub(super) const HELLO: u8 = 1;
 const HANDOVER: u8 = 2;
-const READY: u8 = 3;
-const ENTRIES: u8 = 4;
+pub(super) const READY: u8 = 3;
+pub(super) const ENTRIES: u8 = 4;
 const FROZEN: u8 = 5;
-const TAKEN: u8 = 6;
-const GO: u8 = 7;
+pub(super) const TAKEN: u8 = 6;
+pub(super) const GO: u8 = 7;
 const QUESTION: u8 = 9;
 const REPLY: u8 = 10;
 
@@ -55,7 +55,7 @@ fn hello(gateway: &Gateway) -> UnixStream {
 }
 
 /// The kind of the next message, and what it says.
-fn next(stream: &mut UnixStream) -> Option<(u8, Vec<u8>)> {
+pub(super) fn next(stream: &mut UnixStream) -> Option<(u8, Vec<u8>)> {
     let mut head = [0; 12];
     stream.read_exact(&mut head).ok()?;
     let length = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);

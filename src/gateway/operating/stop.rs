@@ -38,7 +38,10 @@ impl Stopper {
 
 /// What concerns the processes before and after this one.
 pub(crate) struct Takeover {
-    /// Whether this process took over from another.
+    /// Whether this process met another one from which to take over. That one may have written to the
+    /// queue after it was read here, also where it ended before this process had taken over.
+    pub(crate) has_met: bool,
+    /// Whether this process took over from it.
     pub(crate) is_successor: bool,
     /// Whether that process has not ended yet.
     pub(crate) has_predecessor: Arc<AtomicBool>,
@@ -230,19 +233,19 @@ async fn show_life(running: Arc<Running>, traffic: RuntimeOf) {
 /// Delivers what waits in the queue, on the threads of the traffic port.
 ///
 /// One process delivers at a time. The one before this one ends its attempts, and what it has written
-/// by then is read once more, before anything is delivered here.
+/// by then is read once more, before anything is delivered here: `has_met` says that there was one,
+/// which may have ended by now.
 async fn deliver(
     running: Arc<Running>,
     backlog: Arc<Backlog>,
     traffic: RuntimeOf,
-    has_predecessor: Arc<AtomicBool>,
+    (has_met, has_predecessor): (bool, Arc<AtomicBool>),
     stopping: watch::Receiver<bool>,
 ) {
-    let waits = has_predecessor.load(Ordering::Acquire);
     while has_predecessor.load(Ordering::Acquire) || traffic.get().is_none() {
         sleep(Duration::from_millis(20)).await;
     }
-    if waits {
+    if has_met {
         read_again(&running, &backlog).await;
     }
     if let Some(traffic) = traffic.get() {
@@ -300,7 +303,10 @@ impl ShutdownSignalWatch for Signals {
                 Arc::clone(&self.running),
                 Arc::clone(backlog),
                 Arc::clone(&self.traffic),
-                Arc::clone(&self.takeover.has_predecessor),
+                (
+                    self.takeover.has_met,
+                    Arc::clone(&self.takeover.has_predecessor),
+                ),
                 self.stop.subscribe(),
             ));
         }

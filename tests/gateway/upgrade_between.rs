@@ -1,0 +1,208 @@
+//! Upgrades with the test between the two processes (contract: Upgrade): it passes on what they say to each other, and
+//! holds a word back while the old one goes on, or until it has ended.
+
+#![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
+
+use std::fs;
+use std::io::{IoSlice, IoSliceMut, Write as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::thread;
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+
+use super::upgrade::{expect_clean_exit, socket};
+use super::upgrade_played::{ENTRIES, GO, HELLO, READY, TAKEN, message, next};
+use crate::support::LATE;
+use crate::support::config::{Config, Route};
+use crate::support::delivery::Delivery;
+use crate::support::eventually;
+use crate::support::gateway::Gateway;
+use crate::support::upstream::Upstream;
+
+/// More open files than a gateway of these tests hands over.
+const FILES: usize = 16;
+
+/// The end of the old process, seen from the new one, which is ready to take over.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// It gets this signal before the last word.
+    Before(&'static str),
+    /// It has said the last word, and has ended when the new one hears it.
+    After,
+}
+
+/// The two processes, as the test has them at the other end.
+struct Between {
+    old: UnixStream,
+    new: UnixStream,
+}
+
+impl Between {
+    /// Passes on what they say until the new process is ready, which is held back.
+    #[track_caller]
+    fn until_ready(listener: &UnixListener, old: &Gateway) -> Self {
+        let (mut new, _) = listener.accept().expect("a new process");
+        let mut old = UnixStream::connect(moved(old)).expect("the old process answers");
+        for stream in [&new, &old] {
+            stream.set_read_timeout(Some(LATE)).expect("a time limit");
+        }
+        pass(&mut new, &mut old, HELLO);
+        pass_files(&old, &new);
+        let word = next(&mut new);
+        assert_eq!(word.map(|(kind, _)| kind), Some(READY));
+        Self { old, new }
+    }
+
+    /// Lets the old process end. Whatever is dropped afterwards, it has ended before.
+    #[track_caller]
+    fn end(mut self, end: End, gateway: &Gateway) {
+        let Self { old, new } = &mut self;
+        match end {
+            End::Before(signal) => {
+                gateway.signal(signal);
+                wait_for_end(old);
+            }
+            End::After => {
+                old.write_all(&message(READY, b"")).expect("it is taken");
+                while pass_any(old, new) == ENTRIES {}
+                pass(new, old, TAKEN);
+                let (kind, last) = next(old).expect("the last word");
+                assert_eq!(kind, GO);
+                wait_for_end(old);
+                new.write_all(&message(GO, &last)).expect("it is taken");
+            }
+        }
+    }
+}
+
+/// Where the socket of the old process is while the test has its place.
+fn moved(gateway: &Gateway) -> std::path::PathBuf {
+    socket(gateway).with_extension("old")
+}
+
+/// Reads until the process at the other end is gone.
+fn wait_for_end(stream: &mut UnixStream) {
+    while next(stream).is_some() {}
+}
+
+/// Passes a message on, and returns its kind.
+#[track_caller]
+fn pass_any(from: &mut UnixStream, to: &mut UnixStream) -> u8 {
+    let (kind, payload) = next(from).expect("a message");
+    to.write_all(&message(kind, &payload)).expect("it is taken");
+    kind
+}
+
+#[track_caller]
+fn pass(from: &mut UnixStream, to: &mut UnixStream, kind: u8) {
+    assert_eq!(pass_any(from, to), kind);
+}
+
+/// Passes a message on that has open files.
+#[track_caller]
+fn pass_files(from: &UnixStream, to: &UnixStream) {
+    let mut bytes = vec![0; 1 << 16];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES))];
+    let mut along = RecvAncillaryBuffer::new(&mut space);
+    let mut into = [IoSliceMut::new(&mut bytes)];
+    // A child of another test must not get them.
+    let received = recvmsg(from, &mut into, &mut along, RecvFlags::CMSG_CLOEXEC);
+    let length = received.expect("a message").bytes;
+    let mut files: Vec<OwnedFd> = Vec::new();
+    for with in along.drain() {
+        if let RecvAncillaryMessage::ScmRights(these) = with {
+            files.extend(these);
+        }
+    }
+    assert!(!files.is_empty());
+    let files: Vec<_> = files.iter().map(OwnedFd::as_fd).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES))];
+    let mut along = SendAncillaryBuffer::new(&mut space);
+    assert!(along.push(SendAncillaryMessage::ScmRights(&files)));
+    let all = bytes.get(..length).expect("what came");
+    let sent = sendmsg(to, &[IoSlice::new(all)], &mut along, SendFlags::empty());
+    assert_eq!(sent, Ok(length));
+}
+
+/// Starts a gateway that takes over from `old`, which ends like this; `meanwhile` is called when the new one has read
+/// all files and the old one still serves.
+#[track_caller]
+fn taken_over(
+    old: &mut Gateway,
+    config: &Config,
+    end: End,
+    meanwhile: impl Fn(&Gateway) + Send,
+) -> Gateway {
+    fs::rename(socket(old), moved(old)).expect("a name");
+    let listener = UnixListener::bind(socket(old)).expect("a socket");
+    let own = &*old;
+    let new = thread::scope(|scope| {
+        let playing = scope.spawn(move || {
+            let between = Between::until_ready(&listener, own);
+            // Nobody answers there once the old process has ended.
+            drop(listener);
+            meanwhile(own);
+            between.end(end, own);
+        });
+        let new = own.successor(config);
+        playing.join().expect("no panic");
+        new
+    });
+    match end {
+        End::Before("KILL") => drop(old.wait_exit(LATE).expect("it ends")),
+        End::Before(_) | End::After => expect_clean_exit(old),
+    }
+    let said = match end {
+        End::Before(_) => "has ended before it handed its replay window over: starting as usual",
+        End::After => "took over from the process",
+    };
+    assert!(new.says(said), "{end:?}: {}", new.stderr());
+    new
+}
+
+/// The queue was read before the old process had stored all that it acknowledged. It was read once more only if that
+/// process was seen alive later.
+#[test]
+fn rx_34_whenever_the_old_process_ends_the_new_one_delivers_all_that_was_acknowledged() {
+    const TOKEN: &str = "admin-token-0123456789abcdef";
+    for end in [End::Before("TERM"), End::Before("KILL"), End::After] {
+        let upstream = Upstream::start();
+        let config = Config::new()
+            .route(Route::itellico(&upstream).set("mode", "\"queue\""))
+            .extra("[route.queue]\nretry = [\"100ms\"]\n[state]\ndir = \"state\"")
+            .admin("token", "\"env:ADMIN_TOKEN\"")
+            .env("ADMIN_TOKEN", TOKEN)
+            .with_own_ports();
+        let mut old = Gateway::start(&config);
+        let token = format!("Bearer {TOKEN}");
+        let ask = |gateway: &Gateway, method: &str, path: &str, body: &str| {
+            let answer = gateway.admin(method, path, &[("Authorization", &token)], body);
+            answer.expect_status(200);
+            answer.json()
+        };
+        let route = "{\"route\":\"itellico\"}";
+        let stored = Delivery::fresh();
+        let new = taken_over(&mut old, &config, end, |old| {
+            ask(old, "POST", "/queue/pause", route);
+            old.ask(stored.bytes()).expect_status(200);
+        });
+        // What it learns of the pause, it has read.
+        let is_paused =
+            || ask(&new, "GET", "/queue", "")["routes"][0]["reasons"][0]["reason"] == "operator";
+        assert!(eventually(LATE, is_paused), "{end:?}: {}", new.stderr());
+        new.ask(stored.bytes())
+            .expect_refusal(409, "replayed_event");
+        assert_eq!(upstream.count(), 0, "{end:?}");
+        ask(&new, "POST", "/queue/resume", route);
+        upstream
+            .wait_for(1)
+            .first()
+            .expect("an attempt")
+            .expect_body(stored.body());
+    }
+}
