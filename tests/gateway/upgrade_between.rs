@@ -15,10 +15,11 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
-use super::upgrade::{expect_clean_exit, socket};
+use super::upgrade::{config, expect_clean_exit, expect_seen, socket};
 use super::upgrade_played::{ENTRIES, GO, HELLO, READY, TAKEN, message, next};
+use super::window::lose_power;
 use crate::support::LATE;
-use crate::support::config::{Config, Route};
+use crate::support::config::{Config, Route, text};
 use crate::support::delivery::Delivery;
 use crate::support::eventually;
 use crate::support::gateway::Gateway;
@@ -204,5 +205,42 @@ fn rx_34_whenever_the_old_process_ends_the_new_one_delivers_all_that_was_acknowl
             .first()
             .expect("an attempt")
             .expect_body(stored.body());
+    }
+}
+
+/// The old process wrote at its end that it stopped in order, and a loss of power while the new one ran was taken for a
+/// stop in order.
+#[test]
+fn rx_34_where_the_old_process_is_stopped_during_an_upgrade_a_later_loss_of_power_is_noticed() {
+    let upstream = Upstream::start();
+    let config = config(&upstream).with_own_ports();
+    let mut old = Gateway::start(&config);
+    let before = Delivery::fresh();
+    let new = taken_over(&mut old, &config, End::Before("TERM"), |old| {
+        old.ask(before.bytes()).expect_status(200);
+    });
+    expect_seen(&new, &before);
+    let unknown = Delivery::fresh();
+    let last = lose_power(new, &config);
+    assert!(last.says("the machine lost power"), "{}", last.stderr());
+    last.ask(unknown.bytes())
+        .expect_refusal(503, "replay_store_unavailable");
+}
+
+#[test]
+fn rx_34_what_the_old_process_has_loaded_before_it_ends_is_not_lost() {
+    for end in [End::Before("TERM"), End::After] {
+        let upstream = Upstream::start();
+        let config = config(&upstream).with_own_ports();
+        let mut old = Gateway::start(&config);
+        let added = Route::plain(&upstream)
+            .set("name", &text("added"))
+            .set("path", &text("/added"));
+        let new = taken_over(&mut old, &config, end, |old| {
+            old.rewrite(&config.clone().route(added.clone()));
+            old.admin("POST", "/reload", &[], "").expect_status(200);
+        });
+        new.ask(Delivery::plain("{}").target("/added"))
+            .expect_status(200);
     }
 }

@@ -387,7 +387,7 @@ fn rx_36_a_gateway_without_a_directory_hands_its_window_to_one_with_a_new_direct
 
 /// Sees to it that the next start takes the stop for a loss of power, as on a machine that booted since.
 #[track_caller]
-fn lose_power(gateway: Gateway, config: &Config) -> Gateway {
+pub(super) fn lose_power(gateway: Gateway, config: &Config) -> Gateway {
     let file = gateway.folder().join("state/window.db");
     gateway.killed_then(config, || {
         change_file(&file, "update meta set value = x'00' where name = 'boot'");

@@ -65,9 +65,10 @@ pub(crate) fn held_state_dir(
     StateDir::hold(dir).map(Some)
 }
 
-/// Takes over from the gateway before this one, with the configuration at `path`, whose claims are answered for until it has ended;
+/// Takes over from the gateway before this one, whose claims are answered for until it has ended;
 /// `has_predecessor` is true until then. `false` if that gateway has ended before: this process starts
-/// as usual, and holds the state directory by itself.
+/// as usual, and holds the state directory by itself. What that gateway has loaded from the files of
+/// the configuration at `path` is in force here, too.
 ///
 /// # Errors
 /// [`UpgradeError`], before this process has taken over. Afterwards it ends for nothing that it can do
@@ -93,6 +94,7 @@ pub(crate) fn take_over(
         };
         running.begin_window(complete);
         running.share_queue(false);
+        catching_up::catch_up(running, path);
         return Ok(false);
     };
     if let Err(error) = tail.answer(has_predecessor) {

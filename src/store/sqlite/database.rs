@@ -168,6 +168,11 @@ impl<R: Send + 'static> Database<R> {
         self.shared.has_others.store(is_shared, Relaxed);
     }
 
+    /// Whether another process writes too.
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared.has_others.load(Relaxed)
+    }
+
     /// Reads a fact.
     pub(super) fn meta(&self, key: MetaKey) -> Result<Option<Vec<u8>>, StoreError> {
         meta::read(&self.reader()?, key).map_err(|error| failure(self.kind.name, &error))

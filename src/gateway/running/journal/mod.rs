@@ -341,7 +341,11 @@ impl WindowJournal {
         }
         self.is_stirred.store(true, Ordering::Relaxed);
         self.keep_time(now);
-        if let Err(error) = self.window.set_meta(MetaKey::CleanStop, Some(&[1])) {
+        // During an upgrade the other process goes on with the files, whatever becomes of this one, and
+        // a loss of power must not find them marked.
+        if !self.queue.is_shared()
+            && let Err(error) = self.window.set_meta(MetaKey::CleanStop, Some(&[1]))
+        {
             log::error!("state: {error}");
         }
         self.window.close();

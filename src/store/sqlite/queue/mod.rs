@@ -138,6 +138,11 @@ impl QueueDb {
         self.database.share(is_shared);
     }
 
+    /// Whether another process writes too, or may begin to.
+    pub fn is_shared(&self) -> bool {
+        self.database.is_shared()
+    }
+
     /// How many deliveries are encrypted with which key, or not at all, and whether there is a key for
     /// them.
     ///
