@@ -237,13 +237,18 @@ impl MemoryWindow {
     }
 
     /// Writes down every entry of a shard of which something is done, as after a time in which nothing
-    /// could be written. Claims of the shard wait meanwhile: some milliseconds for 60,000 entries.
-    pub fn write_down_again(&self, shard: usize) {
-        if let Some(shard) = self.shards.get(shard) {
+    /// could be written. Claims of the shard wait meanwhile: some milliseconds for 60,000 entries. `false`:
+    /// it is frozen, and nothing is written, since the process to which it passes has newer entries.
+    pub fn write_down_again(&self, shard: usize) -> bool {
+        self.shards.get(shard).is_none_or(|shard| {
             let mut shard = lock(shard);
+            if shard.is_elsewhere() {
+                return false;
+            }
             shard.tell_all();
             drop(self.write_down(&mut shard));
-        }
+            true
+        })
     }
 
     /// Gives the journal what a shard tells. Its lock is held meanwhile, so that changes of an entry

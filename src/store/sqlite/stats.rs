@@ -131,9 +131,6 @@ pub struct Stats {
     pub errors: Errors,
     /// The reason why nothing can be written now.
     pub failing: Option<StoreError>,
-    /// Whether changes of the window were dropped while nothing could be written. The whole window
-    /// must then be written.
-    pub is_behind: bool,
 }
 
 /// Is called with the duration of each sync.
@@ -152,6 +149,7 @@ pub(super) struct Shared {
     pub(super) transactions: AtomicU64,
     /// The number of changes in the journal.
     pub(super) changes: AtomicU64,
+    /// Whether changes of the window were dropped while nothing could be written.
     pub(super) is_behind: AtomicBool,
     /// Whether another gateway writes too: during an upgrade.
     pub(super) has_others: AtomicBool,
@@ -242,7 +240,6 @@ impl Shared {
             last_sync: Duration::from_nanos(relaxed(&self.last_sync)),
             errors: self.errors(),
             failing: self.failing(),
-            is_behind: self.is_behind.load(Ordering::Relaxed),
         }
     }
 }

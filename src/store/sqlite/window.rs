@@ -127,7 +127,13 @@ impl WindowDb {
         self.database.sync_log()
     }
 
-    /// Says that the whole window is written now, after [`Stats::is_behind`].
+    /// Whether changes were dropped that could not be written for long, so that the whole window must be
+    /// written. Does not wait for the disk.
+    pub fn is_behind(&self) -> bool {
+        self.database.shared.is_behind.load(Relaxed)
+    }
+
+    /// Says that the whole window is written now, after [`is_behind`](Self::is_behind).
     pub fn caught_up(&self) {
         self.database.shared.is_behind.store(false, Relaxed);
     }

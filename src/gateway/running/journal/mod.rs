@@ -7,6 +7,8 @@
 
 mod gathering;
 mod late;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -55,6 +57,9 @@ pub(crate) struct WindowJournal {
     timeout: Duration,
     /// Whether something was not written, so that the whole window must be.
     missed: AtomicBool,
+    /// Held while it is. `missed` does not say so then, and it may take seconds. A plain lock: only the
+    /// thread that writes waits for it.
+    writing_all: Mutex<()>,
     /// Whether another process has the window.
     has_passed: AtomicBool,
     /// Whether something was told since the time was kept last, and the second of the monotonic clock
@@ -119,6 +124,7 @@ impl WindowJournal {
             gathering: Arc::new(Gathering::new(store, timeout)),
             timeout,
             missed: AtomicBool::new(false),
+            writing_all: Mutex::default(),
             has_passed: AtomicBool::new(false),
             is_stirred: AtomicBool::new(false),
             time_kept: AtomicU64::new(0),
@@ -235,9 +241,11 @@ impl WindowJournal {
         if self.has_passed.load(Ordering::Acquire) || !self.is_writable() {
             return;
         }
-        if self.missed.swap(false, Ordering::AcqRel) || self.window.stats().is_behind {
+        let writing = lock(&self.writing_all);
+        if self.missed.swap(false, Ordering::AcqRel) || self.window.is_behind() {
             self.write_all(all);
         }
+        drop(writing);
         self.keep_time(now);
     }
 
@@ -262,13 +270,13 @@ impl WindowJournal {
         }
     }
 
-    /// Writes the whole window, a shard at a time, so that little of it is held twice.
+    /// Writes the whole window, a shard at a time, so that little of it is held twice. It ends early
+    /// where the window passes to another process, which is told that something is missing.
     fn write_all(&self, all: &Window) {
         self.window.caught_up();
         let memory = all.here();
         for shard in 0..memory.shards() {
-            memory.write_down_again(shard);
-            if self.flush().is_err() {
+            if !memory.write_down_again(shard) || self.flush().is_err() {
                 return self.has_missed();
             }
         }
@@ -313,12 +321,14 @@ impl WindowJournal {
         let window = Arc::clone(&self.window);
         // On a thread: a file that cannot be written must not hold up the upgrade.
         let begun = std::thread::Builder::new().spawn(move || {
-            let is_whole = window.flush().is_ok() && !window.stats().is_behind;
-            let _ = tell.send(is_whole);
+            let _ = tell.send(window.flush().is_ok());
         });
         begun.ok()?;
-        let is_whole = told.recv_timeout(PASSING).ok()?;
-        Some(is_whole && !self.missed.load(Ordering::Acquire))
+        let is_written = told.recv_timeout(PASSING).ok()?;
+        // Where the whole window is being written, the rest of it is still missing.
+        let idle = self.writing_all.try_lock();
+        let is_missing = idle.is_err() || self.missed.load(Ordering::Acquire);
+        Some(is_written && !is_missing && !self.window.is_behind())
     }
 
     /// The other process did not take over.
