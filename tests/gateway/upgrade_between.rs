@@ -17,7 +17,7 @@ use rustix::net::{
 
 use super::upgrade::{config, expect_clean_exit, expect_seen, socket};
 use super::upgrade_played::{ENTRIES, GO, HELLO, READY, TAKEN, message, next};
-use super::window::lose_power;
+use super::window::{boot, lose_power};
 use crate::support::LATE;
 use crate::support::config::{Config, Route, text};
 use crate::support::delivery::Delivery;
@@ -225,6 +225,24 @@ fn rx_34_where_the_old_process_is_stopped_during_an_upgrade_a_later_loss_of_powe
     assert!(last.says("the machine lost power"), "{}", last.stderr());
     last.ask(unknown.bytes())
         .expect_refusal(503, "replay_store_unavailable");
+}
+
+#[test]
+fn rx_34_the_stop_of_a_gateway_is_in_order_once_the_process_before_it_has_ended() {
+    for end in [End::Before("TERM"), End::Before("KILL"), End::After] {
+        let upstream = Upstream::start();
+        let config = config(&upstream).with_own_ports();
+        let mut old = Gateway::start(&config);
+        let mut new = taken_over(&mut old, &config, end, |_| ());
+        assert!(new.says("has ended"), "{end:?}: {}", new.stderr());
+        new.signal("TERM");
+        expect_clean_exit(&mut new);
+        boot(new.folder());
+        let last = new.started_again(&config);
+        last.ask(Delivery::fresh().bytes()).expect_status(200);
+        let said = last.stderr();
+        assert!(!said.contains("lost power"), "{end:?}: {said}");
+    }
 }
 
 #[test]

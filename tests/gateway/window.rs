@@ -385,13 +385,18 @@ fn rx_36_a_gateway_without_a_directory_hands_its_window_to_one_with_a_new_direct
     expect_seen(&last, &before);
 }
 
+/// Writes down that a gateway, which has ended, ran before the last boot of the machine.
+#[track_caller]
+pub(super) fn boot(folder: &Path) {
+    let file = folder.join("state/window.db");
+    change_file(&file, "update meta set value = x'00' where name = 'boot'");
+}
+
 /// Sees to it that the next start takes the stop for a loss of power, as on a machine that booted since.
 #[track_caller]
 pub(super) fn lose_power(gateway: Gateway, config: &Config) -> Gateway {
-    let file = gateway.folder().join("state/window.db");
-    gateway.killed_then(config, || {
-        change_file(&file, "update meta set value = x'00' where name = 'boot'");
-    })
+    let folder = gateway.folder().to_owned();
+    gateway.killed_then(config, || boot(&folder))
 }
 
 #[test]
@@ -498,8 +503,7 @@ fn rp_14_a_stop_in_order_lacks_nothing_whatever_becomes_of_the_machine() {
     gateway.ask(Delivery::fresh().bytes()).expect_status(200);
     gateway.signal("TERM");
     gateway.wait_exit(LATE).expect("it ends");
-    let file = gateway.folder().join("state/window.db");
-    change_file(&file, "update meta set value = x'00' where name = 'boot'");
+    boot(gateway.folder());
     let unknown = Delivery::fresh();
     let gateway = gateway.started_again(&config);
     assert!(!gateway.says("lost power"), "{}", gateway.stderr());
