@@ -4,15 +4,18 @@
 #![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
 
 use std::fs;
-use std::io::{IoSlice, IoSliceMut, Write as _};
+use std::io::{IoSlice, IoSliceMut, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, recvmsg,
+    sendmsg, socket_with,
 };
 
 use super::upgrade::{config, expect_clean_exit, expect_seen, socket};
@@ -37,17 +40,58 @@ enum End {
     After,
 }
 
+/// The socket of the test in the place of that of the old process. A process of its own listens on it, which ends with
+/// the old one: the kernel tells the new one which process listens, and that one would not end before the test.
+struct InItsPlace {
+    listener: UnixListener,
+    process: Child,
+}
+
+impl InItsPlace {
+    #[track_caller]
+    fn of(old: &Gateway) -> Self {
+        fs::rename(socket(old), moved(old)).expect("a name");
+        let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
+        let own = socket_with(family, kind, SocketFlags::CLOEXEC, None).expect("a socket");
+        let path = SocketAddrUnix::new(socket(old)).expect("a path");
+        bind(&own, &path).expect("a name");
+        let script = "open(my $own, '+<&=', 0) or die $!; listen($own, 9) or die $!; \
+                      print 'listens'; close(STDOUT); sleep(600)";
+        let mut process = Command::new("perl")
+            .args(["-e", script])
+            .stdin(own.try_clone().expect("a file"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("perl");
+        let mut said = String::new();
+        let mut words = process.stdout.take().expect("a pipe");
+        words.read_to_string(&mut said).expect("its word");
+        assert_eq!(said, "listens");
+        let listener = own.into();
+        Self { listener, process }
+    }
+}
+
+impl Drop for InItsPlace {
+    fn drop(&mut self) {
+        // Both fail only where it has already ended, which is as good.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 /// The two processes, as the test has them at the other end.
 struct Between {
     old: UnixStream,
     new: UnixStream,
+    place: InItsPlace,
 }
 
 impl Between {
     /// Passes on what they say until the new process is ready, which is held back.
     #[track_caller]
-    fn until_ready(listener: &UnixListener, old: &Gateway) -> Self {
-        let (mut new, _) = listener.accept().expect("a new process");
+    fn until_ready(place: InItsPlace, old: &Gateway) -> Self {
+        let (mut new, _) = place.listener.accept().expect("a new process");
         let mut old = UnixStream::connect(moved(old)).expect("the old process answers");
         for stream in [&new, &old] {
             stream.set_read_timeout(Some(LATE)).expect("a time limit");
@@ -56,17 +100,24 @@ impl Between {
         pass_files(&old, &new);
         let word = next(&mut new);
         assert_eq!(word.map(|(kind, _)| kind), Some(READY));
-        Self { old, new }
+        Self { old, new, place }
     }
 
-    /// Lets the old process end. Whatever is dropped afterwards, it has ended before.
+    /// Lets the old process end, and only then the conversation.
     #[track_caller]
-    fn end(mut self, end: End, gateway: &Gateway) {
-        let Self { old, new } = &mut self;
+    fn end(self, end: End, gateway: &Gateway) {
+        let Self {
+            mut old,
+            mut new,
+            place,
+        } = self;
+        let (old, new) = (&mut old, &mut new);
         match end {
             End::Before(signal) => {
                 gateway.signal(signal);
                 wait_for_end(old);
+                // Nobody answers any more, neither this process nor the test.
+                drop(place);
             }
             End::After => {
                 old.write_all(&message(READY, b"")).expect("it is taken");
@@ -75,6 +126,7 @@ impl Between {
                 let (kind, last) = next(old).expect("the last word");
                 assert_eq!(kind, GO);
                 wait_for_end(old);
+                drop(place);
                 new.write_all(&message(GO, &last)).expect("it is taken");
             }
         }
@@ -82,7 +134,7 @@ impl Between {
 }
 
 /// Where the socket of the old process is while the test has its place.
-fn moved(gateway: &Gateway) -> std::path::PathBuf {
+fn moved(gateway: &Gateway) -> PathBuf {
     socket(gateway).with_extension("old")
 }
 
@@ -139,14 +191,11 @@ fn taken_over(
     end: End,
     meanwhile: impl Fn(&Gateway) + Send,
 ) -> Gateway {
-    fs::rename(socket(old), moved(old)).expect("a name");
-    let listener = UnixListener::bind(socket(old)).expect("a socket");
+    let place = InItsPlace::of(old);
     let own = &*old;
     let new = thread::scope(|scope| {
         let playing = scope.spawn(move || {
-            let between = Between::until_ready(&listener, own);
-            // Nobody answers there once the old process has ended.
-            drop(listener);
+            let between = Between::until_ready(place, own);
             meanwhile(own);
             between.end(end, own);
         });
