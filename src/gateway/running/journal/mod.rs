@@ -7,8 +7,6 @@
 
 mod gathering;
 mod late;
-#[cfg(test)]
-mod tests;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -402,3 +400,6 @@ impl Journal for WindowJournal {
         self.gathering.append(Vec::new())
     }
 }
+
+#[cfg(test)]
+mod tests;
