@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::support::answer::Answer;
-use crate::support::behaviour::Behaviour;
+use crate::support::behaviour::{Behaviour, Latch, Reply};
 use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event_with, fresh_event_id};
 use crate::support::gateway::Gateway;
@@ -468,6 +468,28 @@ fn a_plan_that_an_upgrade_cuts_short_says_so() {
     let said = "is cancelled: 1 done, 0 passed over, and the rest is left: make a new plan for it";
     assert!(old.stderr().contains(said), "{}", old.stderr());
     assert_eq!(list(&new, "state=dead").len(), 2);
+}
+
+#[test]
+fn nothing_is_discarded_that_the_process_before_an_upgrade_may_be_trying() {
+    let latch = Latch::closed();
+    let upstream = Upstream::with(Behaviour::answer_after(&latch, &Reply::new(200)));
+    let config = config(&upstream);
+    let mut old = Gateway::start(&config);
+    old.ask(Delivery::fresh().bytes()).expect_status(200);
+    upstream.wait_for(1);
+    let new = old.successor(&config);
+    let one = json!({"delivery_id": list(&new, "")[0]["delivery_id"]}).to_string();
+    let discard = || {
+        let answer = ask(&new, "POST", "/queue/discard", &one);
+        (answer.status, answer.code())
+    };
+    assert_eq!(discard(), (409, "in_flight".to_owned()));
+    latch.open();
+    old.wait_exit(LATE).expect("the old one ends");
+    assert!(eventually(LATE, || list(&new, "").is_empty()));
+    assert_eq!(discard(), (404, "unknown_delivery".to_owned()));
+    assert_eq!(upstream.count(), 1);
 }
 
 #[test]

@@ -179,6 +179,11 @@ impl Answer {
                 let words = "the delivery is being tried; ask again when that has ended";
                 Self::error(409, "in_flight", words)
             }
+            Denied::MayBeInFlight => {
+                let words = "the process before this one may be trying the delivery; ask again when that \
+                             process has ended";
+                Self::error(409, "in_flight", words)
+            }
             Denied::UnknownPlan => {
                 let words = "there is no such plan: one is known until 10 minutes after its end, or until the gateway ends";
                 Self::error(404, "unknown_plan", words)
@@ -270,6 +275,8 @@ pub(crate) enum Denied {
     UnknownDelivery,
     /// The delivery is being tried.
     DeliveryInFlight,
+    /// The delivery may be being tried by the process from which this one took over.
+    MayBeInFlight,
     /// There is no such plan, or it is too old.
     UnknownPlan,
     /// The plan was begun or cancelled before.

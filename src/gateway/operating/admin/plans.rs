@@ -54,7 +54,8 @@ impl Action {
     /// Does it with a delivery. What comes back is to be waited for.
     ///
     /// # Errors
-    /// There is no such delivery, or it is in flight.
+    /// There is no such delivery, or it is in flight. One that is not dead may be in flight in the process
+    /// before this one, and what is discarded must not be delivered.
     pub(super) fn carry_out(
         self,
         backlog: &Backlog,
@@ -62,6 +63,10 @@ impl Action {
         now: Now,
     ) -> Result<Stored, Denied> {
         let mut queue = backlog.queue();
+        let is_dead = || matches!(queue.whose(number), Some((_, State::Dead)));
+        if self == Self::Discard && backlog.is_shared() && !is_dead() {
+            return Err(Denied::MayBeInFlight);
+        }
         let done = match self {
             Self::Retry => queue.retry(number, now),
             Self::Discard => queue.discard(number, now),
