@@ -9,8 +9,8 @@ use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event_of, sign_body};
 use crate::support::gateway::Gateway;
 use crate::support::http2::{
-    DATA, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, Tls, WINDOW_UPDATE,
-    frame, is_reset, lines_of, request_of,
+    Came, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, Tls,
+    WINDOW_UPDATE, block, frame, is_reset, lines_of, request_of,
 };
 use crate::support::upstream::Upstream;
 use crate::support::{LATE, PLAIN_SECRET, SOON, eventually};
@@ -140,6 +140,49 @@ fn h2_16_a_body_may_come_in_small_frames() {
         assert!(came.is_some(), "no answer in frames of {size} bytes");
         upstream.last().expect_body(delivery.body());
     }
+}
+
+/// Bodies kept the window of their connection until their answers, and the next delivery had no room for its own.
+#[test]
+fn deliveries_reach_a_slow_app_while_those_before_them_on_the_connection_wait_for_their_answers() {
+    for (count, size) in [(3, 64 * 1024), (70, 4 * 1024)] {
+        let latch = Latch::closed();
+        let answer = Behaviour::answer_after(&latch, &Reply::new(200));
+        let upstream = Upstream::with(answer);
+        let (_gateway, tls) = start(&upstream, &[]);
+        let mut client = tls.client();
+        let deliveries: Vec<_> = (0..count).map(|_| Delivery::of(event_of(size))).collect();
+        let asked: Vec<_> = deliveries.iter().map(|one| client.send(one)).collect();
+        upstream.wait_for(count);
+        latch.open();
+        for asked in asked {
+            assert_eq!(client.answer(asked).unwrap().status, 200, "of {size} bytes");
+        }
+    }
+}
+
+/// A body that nobody reads must not keep the window either.
+#[test]
+fn a_body_that_is_dropped_keeps_no_room_while_its_answer_waits_for_its_client() {
+    let upstream = Upstream::start();
+    let (_gateway, tls) = start(&upstream, &[]);
+    let mut frames = tls.connect();
+    // No answer has room for a byte of its body.
+    let no_window = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    frames.send([PREFACE, &no_window].concat());
+    let window = frames.wait_for(SOON, |came| came.kind == WINDOW_UPDATE);
+    assert!(window.is_some(), "no room for so much");
+    let refused = Delivery::of(event_of(14_000)).without("X-Webhook-Timestamp");
+    let mut streams = (1..).step_by(2).take(8);
+    let is_room = |came: &Came| (came.kind, came.stream) == (WINDOW_UPDATE, 0);
+    let has_room = streams.any(|stream| {
+        // One record of TLS, so that the body has come when the head is judged.
+        let head = frame(HEADERS, END_HEADERS, stream, &block(&lines_of(&refused)));
+        frames.send([head, frame(DATA, END_STREAM, stream, refused.body())].concat());
+        let came = frames.wait_for(SOON, |came| came.kind == HEADERS || is_room(came));
+        is_room(&came.expect("the connection goes on"))
+    });
+    assert!(has_room, "no room for the next delivery");
 }
 
 /// What breaks the rules of HTTP/2 never becomes an exchange, which would have a line in the log.

@@ -119,6 +119,18 @@ impl H2 {
         self.has_come = self.body.as_ref().is_none_or(RecvStream::is_end_stream);
     }
 
+    /// Takes what has come of the body, and makes as much room again in the windows of the stream and
+    /// of its connection. Otherwise `h2` makes it only when the stream has ended: it knows no other
+    /// sign that somebody counts these bytes from here on.
+    fn take(&mut self) -> BytesMut {
+        let data = mem::take(&mut self.inbound);
+        if let Some(body) = &mut self.body {
+            // An error would say that more was given back than had come.
+            let _ = body.flow_control().release_capacity(data.len());
+        }
+        data
+    }
+
     /// Ends the stream as `next` says.
     pub(super) async fn finish(mut self, next: Next) {
         let reason = match (self.answered, next) {
@@ -257,11 +269,13 @@ impl Client for H2 {
                 Err(Elapsed) => return Err(ReadError::Late),
             }
         }
-        let data = mem::take(&mut self.inbound);
+        let data = self.take();
         let count = data.len();
+        if self.has_come {
+            self.body = None;
+        }
         if into.is_empty() && self.has_come {
             // Most bodies come together with their heads, and need no other memory.
-            self.body = None;
             *into = data;
             return Ok(count);
         }
@@ -270,13 +284,6 @@ impl Client for H2 {
             *left = left.saturating_sub(count as u64);
         }
         into.extend_from_slice(&data);
-        if self.has_come {
-            self.body = None;
-        } else if let Some(body) = &mut self.body {
-            // The window is as wide again as what has been taken. An error would say that more was
-            // given back than had come.
-            let _ = body.flow_control().release_capacity(count);
-        }
         Ok(count)
     }
 
@@ -287,7 +294,7 @@ impl Client for H2 {
     fn drop_body_at_hand(&mut self) {
         self.poll_gather(&mut Context::from_waker(Waker::noop()));
         if self.has_come {
-            self.inbound.clear();
+            drop(self.take());
             self.body = None;
         }
     }
@@ -298,10 +305,7 @@ impl Client for H2 {
 
     async fn start(&mut self, head: &dyn AnswerHead, first: &[u8], last: bool) -> Result<(), Gone> {
         // Nobody wants the rest of the body any more.
-        if let Some(body) = &mut self.body {
-            let _ = body.flow_control().release_capacity(self.inbound.len());
-        }
-        self.inbound = BytesMut::new();
+        drop(self.take());
         let mut response = Response::new(());
         *response.status_mut() = StatusCode::from_u16(head.status()).map_err(|_| Gone)?;
         put_lines(response.headers_mut(), head);
