@@ -25,11 +25,21 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(crate) struct Handshakes {
     all: Arc<Semaphore>,
     share: usize,
-    /// A permit for each handshake that waits for a turn. The handshake that has waited for its
-    /// client longest takes it, and ends.
+    /// A permit for each handshake that waits for a turn and for which no other ends yet. The handshake
+    /// that has waited for its client longest takes it, and ends.
     wanted: Semaphore,
+    // Held for an addition.
+    waiting: Mutex<Waiting>,
     // Held for a look-up, once before and once after each handshake.
     clients: Mutex<HashMap<Network, Arc<Semaphore>>>,
+}
+
+/// The handshakes that wait for a turn, counted.
+#[derive(Debug, Default)]
+struct Waiting {
+    all: usize,
+    /// Those for which another handshake has ended, or is about to.
+    served: usize,
 }
 
 /// A handshake's turn. Another may follow when it is dropped.
@@ -46,7 +56,7 @@ struct Share<'h> {
 }
 
 /// A handshake that waits for its turn.
-struct Want<'h>(&'h Semaphore);
+struct Want<'h>(&'h Handshakes);
 
 impl Handshakes {
     /// Turns for this many worker threads.
@@ -60,6 +70,7 @@ impl Handshakes {
             all: Arc::new(Semaphore::new(most)),
             share: (most / 4).max(1),
             wanted: Semaphore::new(0),
+            waiting: Mutex::default(),
             clients: Mutex::default(),
         }
     }
@@ -79,7 +90,7 @@ impl Handshakes {
         let all = match Arc::clone(&self.all).try_acquire_owned() {
             Ok(turn) => turn,
             Err(_) => {
-                let _want = Want::new(&self.wanted);
+                let _want = Want::new(self);
                 Arc::clone(&self.all).acquire_owned().await.ok()?
             }
         };
@@ -108,9 +119,35 @@ impl Handshakes {
     pub(crate) async fn must_go(&self) {
         sleep(GRACE).await;
         // The permits are given in the order in which they were asked for: the longest wait ends.
-        if let Ok(wanted) = self.wanted.acquire().await {
+        while let Ok(wanted) = self.wanted.acquire().await {
             wanted.forget();
+            if self.waiting().serve() {
+                return;
+            }
         }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    /// Notes that a handshake ends for one that waits. `false` if each of these is served already: the
+    /// permit was for one that has got its turn meanwhile.
+    fn serve(&mut self) -> bool {
+        let is_wanted = self.all > self.served;
+        self.served += usize::from(is_wanted);
+        is_wanted
+    }
+
+    /// Notes that a handshake waits no more. Returns whether one has ended for it: it does not matter
+    /// which, as long as each that ends counts for one that waits.
+    fn end(&mut self) -> bool {
+        self.all -= 1;
+        let is_served = self.served > 0;
+        self.served -= usize::from(is_served);
+        is_served
     }
 }
 
@@ -129,16 +166,19 @@ impl Drop for Share<'_> {
 }
 
 impl<'h> Want<'h> {
-    fn new(wanted: &'h Semaphore) -> Self {
-        wanted.add_permits(1);
-        Self(wanted)
+    fn new(handshakes: &'h Handshakes) -> Self {
+        handshakes.waiting().all += 1;
+        handshakes.wanted.add_permits(1);
+        Self(handshakes)
     }
 }
 
 impl Drop for Want<'_> {
     fn drop(&mut self) {
         // Where nobody has ended for it, nobody needs to any more.
-        if let Ok(wanted) = self.0.try_acquire() {
+        if !self.0.waiting().end()
+            && let Ok(wanted) = self.0.wanted.try_acquire()
+        {
             wanted.forget();
         }
     }
@@ -226,6 +266,40 @@ mod tests {
             at = &mut newcomer => assert_eq!(at.as_secs(), 5),
         }
         let late = timeout(Duration::from_secs(60), second).await;
+        assert!(late.is_err(), "it ended though nobody waited");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_goes_for_each_other_that_waits() {
+        let handshakes = Handshakes::of(2);
+        let began = Instant::now();
+        let ms = Duration::from_millis;
+        let stalls = async |start| {
+            sleep(start).await;
+            let _turn = handshakes.turn(None).await;
+            handshakes.must_go().await;
+            began.elapsed()
+        };
+        let waits = async |start, work| {
+            sleep(start).await;
+            let _turn = handshakes.turn(None).await;
+            let at = began.elapsed();
+            sleep(work).await;
+            at
+        };
+        let all = async {
+            tokio::join!(
+                stalls(Duration::ZERO),
+                stalls(ms(500)),
+                waits(ms(600), ms(5000)),
+                waits(ms(600), ms(100)),
+            )
+        };
+        let ended = timeout(Duration::from_secs(60), all).await;
+        let (first, second, third, fourth) = ended.expect("the second one stayed");
+        assert_eq!((first, third), (ms(1000), ms(1000)));
+        assert_eq!((second, fourth), (ms(1500), ms(1500)));
+        let late = timeout(Duration::from_secs(60), stalls(Duration::ZERO)).await;
         assert!(late.is_err(), "it ended though nobody waited");
     }
 }
