@@ -335,7 +335,9 @@ fn outcome(response: &Result<Response, ForwardError>, at: Now) -> Outcome {
             Outcome::Status(response.head.status(), asked)
         }
         Err(ForwardError::Unreachable(_)) => Outcome::Unreachable,
-        Err(ForwardError::Late) => Outcome::Timeout,
+        Err(ForwardError::Late | ForwardError::Unfinished | ForwardError::Untaken) => {
+            Outcome::Timeout
+        }
         Err(ForwardError::Failed(_)) => Outcome::Failed,
     }
 }

@@ -95,9 +95,9 @@ pub enum Outcome {
     Handshake,
     /// The upstream could not be reached, broke off, or answered something that is not HTTP.
     UpstreamFailed,
-    /// The upstream did not answer in time.
+    /// The upstream did not answer in time, or not whole.
     UpstreamTimeout,
-    /// The client left before its answer was written.
+    /// The client left before its answer was written, or took it too slowly.
     ClientGone,
     /// The gateway gave up for a reason of its own.
     Aborted,

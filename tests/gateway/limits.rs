@@ -4,6 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::support::behaviour::{Behaviour, Reply, Step};
 use crate::support::cases::Cases;
 use crate::support::client::{Client, Missing};
@@ -425,6 +427,11 @@ fn rx_10_the_upstream_has_one_time_limit_in_all() {
             assert!(matches!(answer, Err(Missing::Truncated(_))), "{answer:?}");
             // Its head said 2xx, so the event is done.
             gateway.ask(delivery).expect_refusal(409, "replayed_event");
+            let is_late = |line: &Value| {
+                line["upstream_status"] == 200 && line["outcome"] == "upstream_timeout"
+            };
+            gateway.wait_for_log(SOON, is_late);
+            assert!(gateway.says("its answer did not end within `upstream_timeout`"));
         });
     });
     cases.finish();
@@ -477,6 +484,30 @@ fn rx_11_an_upstreams_head_is_bounded() {
         });
     }
     cases.finish();
+}
+
+/// The app was said not to have answered.
+#[test]
+fn rx_12_an_answer_that_its_client_takes_too_slowly_is_not_the_fault_of_the_upstream() {
+    let upstream = Upstream::start();
+    let route = Route::itellico(&upstream).set("upstream_timeout", "\"1s\"");
+    let gateway = Gateway::start(&Config::new().route(route));
+    upstream.next(Behaviour(vec![
+        Step::ReadBody,
+        Step::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 134217728\r\n\r\n".to_vec()),
+        Step::Repeat(vec![b'x'; 1 << 20], 128),
+    ]));
+    let mut client = gateway.connect();
+    client.send(Delivery::fresh().bytes());
+    let is_logged = || {
+        client.take(16 * 1024, SOON);
+        !gateway.log_lines().is_empty()
+    };
+    assert!(eventually(LATE, is_logged));
+    let log = gateway.wait_for_log(SOON, |_| true);
+    assert_eq!(log["outcome"], "client_gone", "{log}");
+    assert_eq!(log["upstream_status"], 200, "{log}");
+    assert!(!gateway.stderr().contains("upstream_timeout"));
 }
 
 #[test]

@@ -399,6 +399,7 @@ impl<'x> Exchange<'x> {
                 self.answer(client, &answer).await
             }
             Err(Ended::BrokenOff(error)) => {
+                self.debug(format_args!("the answer breaks off: {error}"));
                 self.failed(&error);
                 Next::Abort
             }

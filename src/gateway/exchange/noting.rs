@@ -17,10 +17,15 @@ use crate::verify::envelope::Event;
 const SHOWN: usize = 200;
 
 impl Exchange<'_> {
-    /// Records that the upstream failed, and warns the operator.
+    /// Records that the upstream failed, and warns the operator. An upstream whose answer the client took
+    /// too slowly has not failed.
     pub(super) fn failed(&mut self, error: &ForwardError) {
         self.record.outcome = match error {
-            ForwardError::Late => Outcome::UpstreamTimeout,
+            ForwardError::Untaken => {
+                self.record.outcome = Outcome::ClientGone;
+                return;
+            }
+            ForwardError::Late | ForwardError::Unfinished => Outcome::UpstreamTimeout,
             ForwardError::Unreachable(_) | ForwardError::Failed(_) => Outcome::UpstreamFailed,
         };
         if let Some(route) = self.route {

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncReadExt;
@@ -41,9 +42,15 @@ pub(crate) enum ForwardError {
     /// No connection was made, or it broke at once: nothing was sent.
     #[error("{0}")]
     Unreachable(String),
-    /// The deadline passed.
+    /// The deadline passed before the head of an answer.
     #[error("it did not answer within `upstream_timeout`")]
     Late,
+    /// The deadline passed before the end of the answer, which the upstream sent slowly.
+    #[error("its answer did not end within `upstream_timeout`")]
+    Unfinished,
+    /// The deadline passed before the end of the answer, which the client took slowly.
+    #[error("its answer was not taken within `upstream_timeout`")]
+    Untaken,
     /// The upstream broke off, or its answer is not HTTP.
     #[error("{0}")]
     Failed(&'static str),
@@ -54,7 +61,7 @@ impl ForwardError {
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Unreachable(_) => Code::UpstreamUnreachable,
-            Self::Late => Code::UpstreamTimeout,
+            Self::Late | Self::Unfinished | Self::Untaken => Code::UpstreamTimeout,
             Self::Failed(_) => Code::UpstreamFailed,
         }
     }
@@ -75,6 +82,10 @@ pub(crate) struct Response {
     /// The latest moment that is known of this answer: that of its head, or of the last bytes that
     /// were waited for. The connection counts as idle since then, which spares a look at the clock.
     pub(crate) seen: Instant,
+    /// The time for which more of the body was waited for, and that for which whoever takes the body
+    /// was busy with what it had taken.
+    waited: Duration,
+    taken: Duration,
     reusable: bool,
 }
 
@@ -318,6 +329,8 @@ impl Attempt<'_> {
                 busy: None,
                 deadline: self.deadline,
                 seen: self.now,
+                waited: Duration::ZERO,
+                taken: Duration::ZERO,
             }
         }))
     }
@@ -354,10 +367,12 @@ impl Response {
             let Some(connection) = &mut self.connection else {
                 return Ok(None);
             };
+            let asked = Instant::now();
+            self.taken += asked.saturating_duration_since(self.seen);
             // Without this check, an upstream that always has bytes to read would never let the
             // timer fire.
-            if Instant::now() >= self.deadline {
-                return Err(ForwardError::Late);
+            if asked >= self.deadline {
+                return Err(self.late());
             }
             let mut timer = std::mem::take(&mut connection.timer);
             let read = timer
@@ -365,15 +380,30 @@ impl Response {
                 .await;
             connection.timer = timer;
             match read {
-                Ok(Ok(1..)) => self.seen = Instant::now(),
+                Ok(Ok(1..)) => {
+                    self.seen = Instant::now();
+                    self.waited += self.seen.saturating_duration_since(asked);
+                }
                 Ok(Ok(_)) if matches!(self.rest, Rest::Close) => self.rest = Rest::Nothing,
                 Ok(_) => {
                     return Err(ForwardError::Failed(
                         "it broke off in the middle of its answer",
                     ));
                 }
-                Err(Elapsed) => return Err(ForwardError::Late),
+                Err(Elapsed) => {
+                    self.waited += self.deadline.saturating_duration_since(asked);
+                    return Err(self.late());
+                }
             }
+        }
+    }
+
+    /// Why the answer did not end in time: the side on which most of the time was spent since its head.
+    fn late(&self) -> ForwardError {
+        if self.taken > self.waited {
+            ForwardError::Untaken
+        } else {
+            ForwardError::Unfinished
         }
     }
 
