@@ -306,6 +306,42 @@ fn up_09_an_answer_ended_by_the_connection_is_whole_only_when_it_ended_well() {
     cases.finish();
 }
 
+/// The write of the request was told of the reset, and the reads after it saw an end in order.
+#[test]
+fn up_09_an_answer_cut_by_a_reset_while_its_request_is_sent_is_not_whole() {
+    let stage = Stage::with(|upstream| {
+        let route = Route::itellico(upstream).set("max_body", "\"16MiB\"");
+        Config::new()
+            .route(route)
+            .server("max_buffered", "\"256MiB\"")
+    });
+    let half = || Step::Send(b"HTTP/1.1 200 OK\r\n\r\nhalf".to_vec());
+    let mut cases = Cases::new();
+    for (name, pause) in [("at once", 0), ("once its answer was read", 300)] {
+        cases.case(name, || {
+            let pause = Step::Pause(Duration::from_millis(pause));
+            let cut = Behaviour(vec![half(), pause, Step::Reset]);
+            stage.upstream.next(cut);
+            let mut client = stage.gateway.connect();
+            // Larger than what fits on its way to an upstream that does not read.
+            client.send(Delivery::of(event_of(12 << 20)).bytes());
+            match client.try_answer(SOON) {
+                Err(missing) if missing.is_broken_off() => {}
+                // The reset came before the answer was read.
+                Ok(answer) if answer.status == 502 => {}
+                other => panic!("not broken off: {other:?}"),
+            }
+        });
+    }
+    cases.case("an answer that ended in order is whole", || {
+        stage.upstream.next(Behaviour(vec![half(), Step::Finish]));
+        let answer = stage.gateway.ask(Delivery::of(event_of(12 << 20)));
+        answer.expect_status(200);
+        assert_eq!(answer.body, b"half");
+    });
+    cases.finish();
+}
+
 #[test]
 fn up_10_bodies_where_none_belongs_are_not_relayed() {
     let stage = Stage::with(|upstream| {

@@ -24,10 +24,10 @@ const FULL: Duration = Duration::from_millis(5);
 /// A connection to an upstream. Bytes are plain on the gateway's side of this type.
 #[derive(Debug)]
 pub(crate) enum Stream {
-    Tcp(TcpStream),
+    Tcp(Socket<TcpStream>),
     // Boxed: the state of TLS is ten times as large as a socket.
-    Tls(Box<TlsStream<Counted>>),
-    Unix(UnixStream),
+    Tls(Box<TlsStream<Socket<TcpStream>>>),
+    Unix(Socket<UnixStream>),
 }
 
 impl Stream {
@@ -44,11 +44,11 @@ impl Stream {
         // A request is one write, so waiting for more would only delay it.
         stream.set_nodelay(true)?;
         let Some(tls) = tls else {
-            return Ok(Self::Tcp(stream));
+            return Ok(Self::Tcp(Socket::new(stream)));
         };
         let connector = TlsConnector::from(tls.settings.config());
-        let counted = Counted { stream, written: 0 };
-        let stream = connector.connect(tls.name.clone(), counted).await?;
+        let socket = Socket::new(stream);
+        let stream = connector.connect(tls.name.clone(), socket).await?;
         Ok(Self::Tls(Box::new(stream)))
     }
 
@@ -59,7 +59,7 @@ impl Stream {
     pub(super) async fn to_path(path: &Path) -> io::Result<Self> {
         loop {
             match UnixStream::connect(path).await {
-                Ok(stream) => return Ok(Self::Unix(stream)),
+                Ok(stream) => return Ok(Self::Unix(Socket::new(stream))),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     tokio::time::sleep(FULL).await;
                 }
@@ -85,12 +85,12 @@ impl Stream {
             read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
         };
         match self {
-            Self::Tcp(stream) => nothing_comes(read_ready(stream, &mut [0])),
-            Self::Unix(stream) => nothing_comes(read_ready(stream, &mut [0])),
+            Self::Tcp(socket) => nothing_comes(read_ready(&socket.stream, &mut [0])),
+            Self::Unix(socket) => nothing_comes(read_ready(&socket.stream, &mut [0])),
             Self::Tls(stream) => {
-                let (counted, session) = stream.get_mut();
+                let (socket, session) = stream.get_mut();
                 loop {
-                    let read = session.read_tls(&mut Ready(&counted.stream));
+                    let read = session.read_tls(&mut Ready(&socket.stream));
                     let Ok(state) = session.process_new_packets() else {
                         return false;
                     };
@@ -128,33 +128,64 @@ fn read_ready(socket: impl AsFd, into: &mut [u8]) -> io::Result<usize> {
     Ok(rustix::net::recv(socket, into, RecvFlags::DONTWAIT)?.0)
 }
 
-/// A socket that counts the bytes that the system took.
+/// A socket that counts the bytes that the system took, and remembers that it broke.
+///
+/// The system tells of a break once, to whoever reads or writes next, and then of an end as the upstream
+/// makes it in order. The request may be told, and the answer must not look complete.
 #[derive(Debug)]
-pub(crate) struct Counted {
-    stream: TcpStream,
+pub(crate) struct Socket<S> {
+    stream: S,
     written: u64,
+    broken: Option<io::ErrorKind>,
 }
 
-impl Counted {
+impl<S> Socket<S> {
+    fn new(stream: S) -> Self {
+        Self {
+            stream,
+            written: 0,
+            broken: None,
+        }
+    }
+
+    fn note(&mut self, error: &io::Error) {
+        // A broken pipe breaks the writing alone: the upstream has ended its own side in order.
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            self.broken = Some(error.kind());
+        }
+    }
+
     fn count(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(count)) = &written {
-            self.written += *count as u64;
+        match &written {
+            Poll::Ready(Ok(count)) => self.written += *count as u64,
+            Poll::Ready(Err(error)) => self.note(error),
+            Poll::Pending => {}
         }
         written
     }
 }
 
-impl AsyncRead for Counted {
+impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, into)
+        let this = self.get_mut();
+        let before = into.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(cx, into);
+        match (&read, this.broken) {
+            (Poll::Ready(Err(error)), _) => this.note(error),
+            (Poll::Ready(Ok(())), Some(kind)) if into.filled().len() == before => {
+                return Poll::Ready(Err(kind.into()));
+            }
+            _ => {}
+        }
+        read
     }
 }
 
-impl AsyncWrite for Counted {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -244,6 +275,8 @@ mod tests {
     use std::io::Write as _;
     use std::net::{Shutdown, TcpListener};
 
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     /// The runtime has one thread, which takes no event while the test does not wait.
@@ -261,5 +294,32 @@ mod tests {
         speaks.write_all(b"HTTP/1.1 408").unwrap();
         assert!(!closed.is_silent());
         assert!(!spoken_to.is_silent());
+    }
+
+    /// The outcomes of reads once a write has failed, because the upstream ended its side in order before
+    /// it broke the connection, or not.
+    #[tokio::test]
+    async fn up_09_a_break_that_a_write_was_told_of_is_no_end_in_order() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        for (ends_in_order, expected) in
+            [(true, Ok(0)), (false, Err(io::ErrorKind::ConnectionReset))]
+        {
+            let mut stream = Stream::to_address(address, None).await.unwrap();
+            let (mut upstream, _) = listener.accept().unwrap();
+            upstream.write_all(b"half").unwrap();
+            if ends_in_order {
+                upstream.shutdown(Shutdown::Write).unwrap();
+            }
+            // What is left unread makes the system reset the connection.
+            stream.write_all(b"a request").await.unwrap();
+            upstream.peek(&mut [0]).unwrap();
+            drop(upstream);
+            while stream.write_all(b"more").await.is_ok() {}
+            let mut answer = [0; 9];
+            assert_eq!(stream.read(&mut answer).await.unwrap(), 4);
+            let end = stream.read(&mut answer).await;
+            assert_eq!(end.map_err(|error| error.kind()), expected);
+        }
     }
 }
