@@ -1,8 +1,9 @@
 //! Steps 8 and 9: a request that may be forwarded is delivered, and the outcome is a value.
 //!
 //! The exchange uses [`Delivered`] to settle the claim, fill in its record and answer the client.
-//! It does not know how the request was delivered. So another way, such as a durable queue that
-//! stores the request and says so in its answer, is a file beside this file and changes no step.
+//! A request that the queue stores ends its exchange before this step ([`super::queueing`]); each
+//! attempt to deliver it calls [`deliver`] later, and what the attempt means for the queue is read
+//! from [`Delivered`] too.
 
 use std::fmt;
 use std::pin::pin;

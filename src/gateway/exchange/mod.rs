@@ -7,8 +7,9 @@
 //! learns its true outcome.
 //!
 //! The room holds all that happens to a request, in a file for each longer step; nothing in it
-//! outlives the request. It may import `client`, `upstream` and `running`; only `traffic` imports
-//! it.
+//! outlives the request. It may import `client`, `upstream` and `running`. `traffic` enters it here;
+//! the workers of the queue use `attempt`, `deliver` and `stored`, and the admin port reads what is
+//! stored.
 
 mod accounts;
 mod admission;

@@ -125,8 +125,9 @@ impl Upstream {
         }
     }
 
-    /// An idle connection that is still open and silent. The connection that was used last comes
-    /// first. It is `now`.
+    /// An idle connection that is still open and silent. The connection that was kept last comes
+    /// first. It is `now`. A connection that is too old is closed, and says nothing of those beneath
+    /// it: it may have been kept long after its answer, since a slow client or disk was waited for.
     pub(crate) fn reuse(&self, now: Instant) -> Option<Connection> {
         loop {
             let (mut connection, since) = self
@@ -134,15 +135,8 @@ impl Upstream {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .pop()?;
-            if now.saturating_duration_since(since) >= IDLE {
-                // All other connections have been idle for longer still.
-                self.idle
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .clear();
-                return None;
-            }
-            if connection.inbound.is_empty()
+            if now.saturating_duration_since(since) < IDLE
+                && connection.inbound.is_empty()
                 && connection.stream.is_silent()
                 && self.is_current(connection.address)
             {
@@ -223,7 +217,8 @@ impl Upstream {
         }
     }
 
-    /// Closes connections that have been idle for too long.
+    /// Closes connections that have been idle for too long, as far as they are in their order; the
+    /// others follow later, and [`reuse`](Self::reuse) takes none of them.
     pub(super) fn sweep(&self) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let old = idle
@@ -292,5 +287,38 @@ impl Connection {
             timer: LazyTimer::default(),
             address,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::net::TcpListener;
+
+    use super::super::names::Answer;
+    use super::*;
+
+    /// All idle connections were closed.
+    #[tokio::test]
+    async fn a_connection_that_is_kept_late_takes_no_younger_one_with_it() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let target = Target {
+            address: config::Upstream::parse(&address).unwrap(),
+            tls: None,
+            health: None,
+        };
+        let names = Names::new(Arc::new(|_: &str| Answer::Addresses(Vec::new())));
+        let upstream = Upstream::new(target, &names);
+        let now = Instant::now();
+        let mut accepted = Vec::new();
+        // The latter answered before the former, and its client took the answer slowly.
+        for since in [now + IDLE, now] {
+            upstream.keep(upstream.connect(now + CONNECT).await.unwrap(), since);
+            accepted.push(listener.accept().await.unwrap());
+        }
+        assert!(upstream.reuse(now + IDLE).is_some(), "the younger one");
+        assert!(upstream.reuse(now + IDLE).is_none());
     }
 }
