@@ -27,7 +27,7 @@ descriptions! {
     REQUESTS = "counter" "verigate_requests_total" ["route", "verdict"]
         "Exchanges that ended, by the judgement before forwarding: valid, a refusal's code, or none";
     REQUEST_DURATION = "histogram" "verigate_request_duration_seconds" ["route"]
-        "Time from a request's first byte to the last byte of its answer";
+        "Time from the end of a request's head to the last byte of its answer";
     VERIFICATION_DURATION = "histogram" "verigate_verification_duration_seconds" ["route"]
         "Time spent on the judgement of a delivery alone, not on waiting for its bytes";
     UPSTREAM_DURATION = "histogram" "verigate_upstream_duration_seconds" ["route"]

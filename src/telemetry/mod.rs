@@ -125,7 +125,7 @@ impl Outcome {
 /// ends.
 #[derive(Debug)]
 pub struct Record<'x> {
-    /// The moment at which the request's first byte was read, by the wall clock.
+    /// The moment at which the request's head was complete, or refused, by the wall clock.
     pub time: UnixMillis,
     /// `X-Request-Id`.
     pub request_id: RequestId<'x>,
@@ -173,7 +173,7 @@ pub struct Record<'x> {
     pub upstream_status: Option<u16>,
     /// The time from asking for an upstream connection to the upstream's final status line.
     pub upstream_time: Option<Duration>,
-    /// The time from the first byte read to the last byte written.
+    /// The time from `time` to the last byte written.
     pub total: Duration,
     /// How the exchange ended.
     pub outcome: Outcome,

@@ -95,7 +95,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// Records by how much the delivery's timestamp was off when the request began, so that the time
+    /// Records by how much the delivery's timestamp was off when the head had come, so that the time
     /// that a body or an upstream took does not count. Whole seconds are compared, as freshness is
     /// judged.
     pub(super) fn note_skew(&mut self) {
