@@ -211,10 +211,10 @@ impl Attempt<'_> {
         match tokio::time::timeout_at(deadline, self.upstream.connect(deadline)).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(ForwardError::Unreachable(error.to_string())),
-            Err(_) if self.left > 0 => Err(ForwardError::Unreachable(
+            // Addresses are given up before, so this is a name that the resolver does not tell.
+            Err(_) => Err(ForwardError::Unreachable(
                 "no connection within its share of the time".into(),
             )),
-            Err(_) => Err(ForwardError::Late),
         }
     }
 

@@ -127,12 +127,15 @@ fn in_use<K: Eq + Hash, V>(known: &Mutex<HashMap<K, Weak<V>>>) -> Vec<Arc<V>> {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+    use bytes::Bytes;
     use socket2::{Domain, Socket, Type};
     use tokio::net::TcpListener;
     use tokio::time::Instant;
 
+    use super::forward::ForwardError;
     use super::names::Answer;
     use super::pool::ConnectError;
+    use super::request::VerifiedRequest;
     use super::*;
 
     /// An address that accepts nothing and refuses nothing: the queue of its listener is full, so
@@ -190,5 +193,29 @@ mod tests {
             "{:?}",
             failed.err()
         );
+    }
+
+    /// It counted as an upstream that did not answer in time.
+    #[tokio::test]
+    async fn a_name_that_the_resolver_does_not_tell_is_an_upstream_that_cannot_be_reached() {
+        let (tell, told) = std::sync::mpsc::channel::<()>();
+        let told = Mutex::new(told);
+        let hangs = move |_: &str| {
+            let _ = told.lock().unwrap().recv();
+            Answer::Addresses(Vec::new())
+        };
+        let upstreams = Upstreams::resolving_by(Arc::new(hangs));
+        let upstream = upstreams.get(&Target {
+            address: config::Upstream::parse("http://app:80").unwrap(),
+            tls: None,
+            health: None,
+        });
+        let group = Group::new(vec![(upstream, 1)], config::Balance::RoundRobin);
+        let request = VerifiedRequest::unproved_in_shadow_mode(Vec::new(), &Bytes::new(), false);
+        let now = Instant::now();
+        let (_, answer) =
+            forward::send(&request, &group, now, now + Duration::from_millis(50)).await;
+        assert!(matches!(answer, Err(ForwardError::Unreachable(_))));
+        drop(tell);
     }
 }
