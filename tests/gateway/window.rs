@@ -367,6 +367,28 @@ fn rx_36_a_request_of_the_old_process_is_written_by_it_where_the_new_one_is_gone
 }
 
 #[test]
+fn rx_36_what_the_new_process_granted_is_written_by_the_old_one_where_the_new_one_is_gone() {
+    let latch = Latch::closed();
+    let upstream = upstream_with(&latch);
+    let config = config(&upstream);
+    let mut old = Gateway::start(&config);
+    let slow = Delivery::fresh().with("X-Slow", "1");
+    let bytes = slow.bytes();
+    let mut uploading = old.connect();
+    uploading.send(&bytes[..bytes.len() - 5]);
+    let new = old.successor(&config);
+    uploading.send(&bytes[bytes.len() - 5..]);
+    upstream.wait_for(1);
+    let last = new.killed_then(&config, || {
+        latch.open();
+        uploading.answer().expect_status(200);
+        assert!(old.wait_exit(LATE).is_some());
+    });
+    expect_seen(&last, &slow);
+    assert_eq!(upstream.count(), 1);
+}
+
+#[test]
 fn rx_36_a_gateway_without_a_directory_hands_its_window_to_one_with_a_new_directory() {
     let upstream = Upstream::start();
     let socket = "\"upgrade.sock\"";

@@ -51,6 +51,7 @@ use packed::SLOTS;
 use shard::{Counts, Held, RouteCounts, Shard, Victim};
 
 use super::journal::{Journal, Written};
+use super::passing::Change;
 use super::{Claimed, Evictions, Forget, Forgotten, ReplayWindow, Ticket, WindowError};
 use crate::clock::Now;
 use crate::verify::claim::{Arrival, ClaimKey, Decision, Fingerprint};
@@ -197,6 +198,25 @@ impl MemoryWindow {
         Err(WindowError::Full)
     }
 
+    /// Decides on an arrival, without waiting. Beside the answer comes what must be written before it is
+    /// given: the event of a copy that is answered as seen may have become done, or be kept for longer,
+    /// only now.
+    ///
+    /// # Errors
+    /// [`WindowError::Full`], or [`WindowError::Elsewhere`] once the window has passed.
+    pub fn answer(
+        &self,
+        arrival: &Arrival,
+        now: Now,
+    ) -> Result<(Claimed, Option<Written>), WindowError> {
+        let (claimed, written) = self.try_claim(arrival, now)?;
+        let written = match claimed {
+            Claimed::Granted(_) => None,
+            Claimed::Denied(decision) => self.seen(decision, arrival, written),
+        };
+        Ok((claimed, written))
+    }
+
     /// Settles a claim, without waiting. What is to be written of it is the answer.
     ///
     /// # Errors
@@ -218,13 +238,19 @@ impl MemoryWindow {
         Ok(self.write_down(&mut shard))
     }
 
-    /// Writes a claim down as done, though another process decides by now: that one has gone, and with
-    /// it what it was told. A process that begins after both finds the entry. `None`: it is not
-    /// written, or was written before.
+    /// Writes a claim of this window down as done, though another process decides by now: that one cannot
+    /// be told any more. A process that begins after both finds the entry. `None`: it is not written, or
+    /// was written before.
     pub(super) fn write_down_done(&self, ticket: Ticket, now: Now) -> Option<Written> {
         let mut shard = lock(self.home(ticket.key));
         shard.commit(ticket, now, false);
         self.write_down(&mut shard)
+    }
+
+    /// The same for the claim of a delivery that the other process has granted, of which nothing is here.
+    pub(super) fn write_down_arrival(&self, arrival: Arrival, now: Now) -> Option<Written> {
+        let change = Change::Done(Box::new(arrival), now);
+        Some(self.journal.get()?.append(vec![(arrival.route, change)]))
     }
 
     /// Begins to write down what is done from now on.
@@ -260,7 +286,7 @@ impl MemoryWindow {
 
     /// What must be written before a denied arrival is answered. `written` is what it has told
     /// itself, which comes after all else.
-    pub(super) fn seen(
+    fn seen(
         &self,
         decision: Decision,
         arrival: &Arrival,

@@ -32,6 +32,12 @@ const HEAD: usize = 12;
 /// The most bytes of a payload that is sent with its head by a single call.
 const SHORT: usize = 4096;
 
+/// The most bytes of a write that has a deadline: so many the system takes at once.
+const PIECE: usize = 1 << 16;
+
+/// The shortest time limit of a socket. A time of zero would mean that there is no limit.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// What a frame says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -146,6 +152,31 @@ pub(super) fn send(mut stream: &UnixStream, kind: Kind, payload: &[u8]) -> Resul
     Ok(stream.write_all(payload)?)
 }
 
+/// Sends a frame that the other process must take by `deadline`, however fast it reads.
+pub(super) fn send_by(
+    mut stream: &UnixStream,
+    kind: Kind,
+    payload: &[u8],
+    deadline: Instant,
+) -> Result<(), FrameError> {
+    let bytes = [&head(kind, payload.len())[..], payload].concat();
+    let mut rest = &bytes[..];
+    while !rest.is_empty() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(FrameError::Late);
+        }
+        stream.set_write_timeout(Some(left.max(SHORTEST)))?;
+        match stream.write(rest.split_at(rest.len().min(PIECE)).0) {
+            Ok(0) => return Err(FrameError::Ended),
+            Ok(count) => rest = rest.split_at(count.min(rest.len())).1,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
 /// Sends a frame with open files, [`MOST_FILES`] at most.
 pub(super) fn send_with(
     mut stream: &UnixStream,
@@ -222,8 +253,7 @@ fn fill(
         if limit.is_some_and(|limit| limit.is_zero()) {
             return Err(FrameError::Late);
         }
-        // A time of zero would mean that there is no limit.
-        stream.set_read_timeout(limit.map(|limit| limit.max(Duration::from_millis(1))))?;
+        stream.set_read_timeout(limit.map(|limit| limit.max(SHORTEST)))?;
         let read = match &mut files {
             Some(files) => read_with(stream, buffer, files),
             None => stream.read(buffer),
@@ -266,4 +296,41 @@ fn close_on_exec() -> RecvFlags {
     return RecvFlags::CMSG_CLOEXEC;
     #[cfg(any(target_os = "macos", target_os = "ios"))]
     return RecvFlags::empty();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Once the window is frozen claims wait for what is sent, and not for the pace of who reads it.
+    #[test]
+    fn a_frame_with_a_deadline_does_not_wait_for_a_reader_that_takes_little_at_a_time() {
+        let (stream, mut other) = UnixStream::pair().unwrap();
+        let reading = std::thread::spawn(move || {
+            let mut few = [0; 4096];
+            let pause = Duration::from_millis(20);
+            while other.read(&mut few).is_ok_and(|count| count > 0) {
+                std::thread::sleep(pause);
+            }
+        });
+        let deadline = Instant::now() + Duration::from_millis(300);
+        let sent = send_by(&stream, Kind::Entries, &vec![0; LONGEST], deadline);
+        assert!(matches!(sent, Err(FrameError::Late)), "{sent:?}");
+        drop(stream);
+        reading.join().unwrap();
+    }
+
+    #[test]
+    fn a_frame_with_a_deadline_is_read_as_any() {
+        let (stream, other) = UnixStream::pair().unwrap();
+        let payload: Vec<u8> = (0..300_000_u32)
+            .map(|place| place.to_le_bytes()[0])
+            .collect();
+        let copy = payload.clone();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let sending = std::thread::spawn(move || send_by(&stream, Kind::Entries, &copy, deadline));
+        let frame = receive(&other, Wait::Until(deadline)).unwrap();
+        assert!(frame.kind == Kind::Entries && frame.payload == payload);
+        sending.join().unwrap().unwrap();
+    }
 }

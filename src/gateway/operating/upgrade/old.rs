@@ -166,7 +166,7 @@ impl Upgradable {
             Ok((pid, successor, _no_orders)) => {
                 log::info!("the process {pid} has taken over: finishing what is in flight");
                 self.handed.notify_one();
-                successor.passed(stream);
+                successor.passed(stream, &self.running.window, &self.running.clock);
                 log::error!(
                     "the process {pid}, which has taken over, does not answer any more: claims of requests in \
                      flight are refused"
@@ -255,7 +255,7 @@ impl Upgradable {
         }
         let window = &self.running.window;
         let passed = self.copy_window(stream).and_then(|()| {
-            let successor = Successor::new();
+            let successor = Successor::over(stream).map_err(FrameError::Io)?;
             window.set_authority(Some(Arc::<Successor>::clone(&successor)));
             match self.freeze_window(stream) {
                 Ok(()) => Ok(successor),
@@ -265,7 +265,7 @@ impl Upgradable {
                         journal.keep();
                     }
                     window.here().thaw();
-                    successor.stays_here(window);
+                    successor.stays_here(window, self.running.clock.now());
                     Err(failure)
                 }
             }
@@ -317,6 +317,7 @@ impl Upgradable {
     fn copy_window(&self, stream: &UnixStream) -> Result<(), Failure> {
         let window = self.running.window.here();
         let end = Instant::now() + COPY;
+        let send = |bytes: &[u8]| frames::send(stream, Kind::Entries, bytes);
         let in_time = || {
             if Instant::now() < end {
                 Ok(())
@@ -325,7 +326,7 @@ impl Upgradable {
             }
         };
         for shard in 0..window.shards() {
-            send_changes(stream, Kind::Entries, &window.copy(shard))?;
+            send_changes(&window.copy(shard), send)?;
             in_time()?;
         }
         for _ in 0..ROUNDS {
@@ -333,7 +334,7 @@ impl Upgradable {
             for shard in 0..window.shards() {
                 let changes = window.changes(shard);
                 sent += changes.len();
-                send_changes(stream, Kind::Entries, &changes)?;
+                send_changes(&changes, send)?;
             }
             in_time()?;
             if sent <= FEW {
@@ -346,16 +347,18 @@ impl Upgradable {
     /// Freezes the window, sends the last changes, and lets the new process go once it has them.
     fn freeze_window(&self, stream: &UnixStream) -> Result<(), Failure> {
         let begun = Instant::now();
+        let end = begun + TAKEN;
         let window = self.running.window.here();
-        stream
-            .set_write_timeout(Some(TAKEN))
-            .map_err(FrameError::from)?;
+        let send = |bytes: &[u8]| frames::send_by(stream, Kind::Entries, bytes, end);
         for shard in 0..window.shards() {
-            send_changes(stream, Kind::Entries, &window.freeze(shard))?;
+            send_changes(&window.freeze(shard), send)?;
         }
-        frames::send(stream, Kind::Frozen, &[])?;
-        let left = TAKEN.saturating_sub(begun.elapsed());
-        expect(stream, Kind::Taken, left)?;
+        frames::send_by(stream, Kind::Frozen, &[], end)?;
+        expect(
+            stream,
+            Kind::Taken,
+            end.saturating_duration_since(Instant::now()),
+        )?;
         let journal = self.running.journal.as_ref();
         let is_behind = match journal.map(|journal| journal.pass()) {
             None => true,
@@ -365,7 +368,8 @@ impl Upgradable {
         // What is in force by now, the new process finds in the files.
         self.running.reloads.latest().is_over = true;
         let lease = self.running.longest_timeout().saturating_add(LEASE);
-        let gone = frames::send(stream, Kind::Go, &Go { lease, is_behind }.to_bytes());
+        let go = Go { lease, is_behind }.to_bytes();
+        let gone = frames::send_by(stream, Kind::Go, &go, Instant::now() + TAKEN);
         if let Err(error) = gone {
             self.running.reloads.latest().is_over = false;
             return Err(error.into());
@@ -392,20 +396,23 @@ fn expect(stream: &UnixStream, kind: Kind, within: Duration) -> Result<Vec<u8>, 
     }
 }
 
-/// Sends changes in frames of about [`BATCH`] bytes.
-fn send_changes(stream: &UnixStream, kind: Kind, changes: &[Change]) -> Result<(), FrameError> {
+/// Gives `send` changes in payloads of about [`BATCH`] bytes.
+fn send_changes(
+    changes: &[Change],
+    send: impl Fn(&[u8]) -> Result<(), FrameError>,
+) -> Result<(), FrameError> {
     let mut bytes = Vec::new();
     for change in changes {
         change.write(&mut bytes);
         if bytes.len() >= BATCH {
-            frames::send(stream, kind, &bytes)?;
+            send(&bytes)?;
             bytes.clear();
         }
     }
     if bytes.is_empty() {
         Ok(())
     } else {
-        frames::send(stream, kind, &bytes)
+        send(&bytes)
     }
 }
 
