@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use super::journal::Written;
 use super::memory::Settled;
+use super::passing::{Change, Kept, Phase};
 use super::{MemoryWindow, Ticket};
 use crate::clock::Now;
-use crate::verify::claim::{Arrival, ClaimKey};
+use crate::verify::claim::{Arrival, ClaimKey, Mark};
 
 /// What names a claim in any process: its key and its serial.
 type Name = (ClaimKey, u64);
@@ -97,14 +98,84 @@ impl Leases {
         self.over.remove(&name);
     }
 
+    /// Whether no claim is left that is neither settled nor released.
+    pub fn are_over(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Whether [`end`](Self::end) may find leases that are over.
+    pub fn is_any_due(&self, now: Now) -> bool {
+        let earliest = self.heard.saturating_add(self.time);
+        let first = self.ends.front();
+        first.is_some_and(|(end, _)| earliest.max(*end) <= now.mono)
+    }
+
+    /// Settles what the process has written down as done without saying so, and returns the number of
+    /// those claims. `read` calls a function with every change of a journal, in order. A claim is done if
+    /// its variant was done more often there than in `window`.
+    ///
+    /// # Errors
+    /// That of `read`.
+    pub fn settle_written<E>(
+        &mut self,
+        window: &MemoryWindow,
+        now: Now,
+        read: impl FnOnce(&mut dyn FnMut(Change)) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let names = self.held.iter().chain(self.over.keys());
+        let keys: HashSet<ClaimKey> = names.map(|(key, _)| *key).collect();
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        let mut written: HashMap<(ClaimKey, Mark), u32> = HashMap::new();
+        read(&mut |change| match change {
+            Change::Done(arrival, at)
+                if keys.contains(&arrival.key) && !was_over(&arrival, at, now) =>
+            {
+                *written.entry((arrival.key, arrival.variant)).or_default() += 1;
+            }
+            Change::Entry(kept) if keys.contains(&kept.key) && !is_over(&kept, now) => {
+                let others = kept.further.iter().flat_map(|further| &further.others);
+                for variant in others.chain([&kept.first]).map(|own| own.variant) {
+                    written.insert((kept.key, variant), times_done(&kept, variant));
+                }
+            }
+            Change::Entry(Kept { key, .. }) | Change::Gone(key) if keys.contains(&key) => {
+                written.retain(|(of, _), _| *of != key);
+            }
+            _ => {}
+        })?;
+        let is_done = |arrival: &Arrival| {
+            let known = window.entry(arrival.key);
+            let known = known.map_or(0, |kept| times_done(&kept, arrival.variant));
+            let times = written.get(&(arrival.key, arrival.variant));
+            times.is_some_and(|times| *times > known)
+        };
+        let before = self.held.len() + self.over.len();
+        self.held.retain(|(key, serial)| {
+            let claimed = window.entry(*key).and_then(|kept| kept.arrival(*serial));
+            let is_done = claimed.is_some_and(|arrival| is_done(&arrival));
+            if is_done {
+                drop(window.settle_named((*key, *serial), Settled::Stored(now)));
+            }
+            !is_done
+        });
+        self.over.retain(|_, arrival| {
+            let is_done = is_done(arrival);
+            if is_done {
+                drop(window.note_done(arrival, now));
+            }
+            !is_done
+        });
+        Ok(before - self.held.len() - self.over.len())
+    }
+
     /// Releases the claims whose leases are over, and returns their number.
     pub fn end(&mut self, window: &MemoryWindow, now: Now) -> usize {
         let mut ended = 0;
-        let earliest = self.heard.saturating_add(self.time);
-        while let Some((end, name)) = self.ends.front().copied()
-            && end.max(earliest) <= now.mono
+        while self.is_any_due(now)
+            && let Some((_, name)) = self.ends.pop_front()
         {
-            self.ends.pop_front();
             if !self.held.remove(&name) {
                 continue;
             }
@@ -127,6 +198,31 @@ impl Leases {
         self.over.clear();
         left
     }
+}
+
+/// How often this variant of an entry was done.
+fn times_done(kept: &Kept, variant: Mark) -> u32 {
+    let others = kept.further.iter().flat_map(|further| &further.others);
+    let mut own = others.chain([&kept.first]);
+    match own.find(|own| own.variant == variant).map(|own| own.phase) {
+        None | Some(Phase::InFlight) => 0,
+        Some(Phase::Done | Phase::Again) => {
+            let repeated = kept.further.as_ref().map_or(0, |further| further.repeated);
+            1 + u32::from(repeated)
+        }
+    }
+}
+
+/// Whether an entry may be forgotten, so that its event may have been claimed again since.
+fn is_over(kept: &Kept, now: Now) -> bool {
+    let is_stale = kept.fresh_until.is_none_or(|until| until < now.wall);
+    now.mono > Duration::from_secs(kept.keep_s.into()) && is_stale
+}
+
+/// The same for a delivery that was done at a moment.
+fn was_over(arrival: &Arrival, at: Now, now: Now) -> bool {
+    let is_stale = arrival.fresh_until.is_none_or(|until| until < now.wall);
+    now.mono > at.mono.saturating_add(arrival.ttl) && is_stale
 }
 
 #[cfg(test)]
@@ -297,6 +393,89 @@ mod tests {
             it.commit(ticket);
             it.expect_denied(Decision::Replay);
         }
+    }
+
+    impl Setting {
+        /// Reads these changes, and returns how many claims were done by them.
+        fn read(&mut self, changes: &[Change]) -> usize {
+            let now = self.clock.now();
+            let read = |each: &mut dyn FnMut(Change)| {
+                changes.iter().cloned().for_each(each);
+                Ok::<_, ()>(())
+            };
+            let settled = self.leases.settle_written(&self.window, now, read);
+            settled.unwrap()
+        }
+
+        fn stored(&self, id: u128) -> Change {
+            Change::Done(Box::new(arrival(id)), self.clock.now())
+        }
+    }
+
+    /// A process that was killed after a delivery was stored, and before it said so: the delivery was taken
+    /// from the queue, and a copy of it from the provider.
+    #[test]
+    fn rx_34_what_a_process_has_written_down_as_done_is_not_released_by_its_end() {
+        let (mut it, ticket) = Setting::new();
+        let other = it.granted(2);
+        it.leases.grant(other, it.clock.now());
+        let (stored, stranger) = (it.stored(1), it.stored(3));
+        assert_eq!(it.read(&[stranger, stored]), 1);
+        it.expect_denied(Decision::Replay);
+        assert_eq!(it.leases.finish(&it.window), 1);
+        it.expect_denied(Decision::Replay);
+        it.granted(2);
+        it.commit(ticket);
+        assert_eq!(it.claim(3).map(|_| it.window.entries()), Ok(3));
+    }
+
+    #[test]
+    fn what_is_written_of_an_earlier_claim_settles_no_later_one() {
+        let (mut it, _) = Setting::new();
+        // It is gone since.
+        let stored = it.stored(1);
+        assert_eq!(it.read(&[stored.clone(), Change::Gone(ClaimKey(1))]), 0);
+        // It was forgotten in its time, and claimed again.
+        it.clock.step(0, Duration::from_secs(3601));
+        assert_eq!(it.read(&[stored]), 0);
+        it.expect_denied(Decision::InFlight);
+        // A repeat of what was done before.
+        let repeats = Some(crate::scheme::Repeats {
+            most: 2,
+            within: Duration::from_secs(60),
+        });
+        let repeated = Arrival {
+            repeats,
+            ..arrival(2)
+        };
+        let now = it.clock.now();
+        let claim = |it: &Setting| {
+            let decided = it.window.try_claim(&repeated, now);
+            match decided.map(|(claimed, _)| claimed) {
+                Ok(Claimed::Granted(ticket)) => ticket,
+                other => panic!("{other:?} instead of a claim"),
+            }
+        };
+        let first = claim(&it);
+        it.settle(first, true);
+        let repeat = claim(&it);
+        it.leases.grant(repeat, now);
+        let done = Change::Done(Box::new(repeated), now);
+        assert_eq!(it.read(std::slice::from_ref(&done)), 0);
+        assert_eq!(it.read(&[done.clone(), done]), 1);
+        assert_eq!(it.leases.finish(&it.window), 1, "that of the event 1");
+    }
+
+    #[test]
+    fn rx_35_what_is_written_down_as_done_after_its_lease_counts() {
+        let (mut it, _) = Setting::new();
+        assert_eq!(it.end(), 1);
+        let copy = it.granted(1);
+        let stored = it.stored(1);
+        assert_eq!(it.read(&[stored]), 1);
+        it.expect_denied(Decision::Replay);
+        it.settle(copy, false);
+        it.expect_denied(Decision::Replay);
     }
 
     #[test]

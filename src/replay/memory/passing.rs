@@ -11,7 +11,7 @@ use super::{MemoryWindow, Settled, lock};
 use crate::clock::Now;
 use crate::replay::Claimed;
 use crate::replay::journal::Written;
-use crate::replay::passing::Change;
+use crate::replay::passing::{Change, Kept};
 use crate::verify::claim::{Arrival, ClaimKey, Decision, Fingerprint};
 
 impl MemoryWindow {
@@ -119,6 +119,11 @@ impl MemoryWindow {
     pub fn in_flight(&self) -> Vec<(ClaimKey, u64)> {
         let shards = self.shards.iter();
         shards.flat_map(|shard| lock(shard).in_flight()).collect()
+    }
+
+    /// The entry of a key.
+    pub(in crate::replay) fn entry(&self, key: ClaimKey) -> Option<Kept> {
+        lock(self.home(key)).entry(key)
     }
 
     /// The ticket of a claim of which another window knows the key and the serial.

@@ -222,10 +222,14 @@ impl Shard {
         Some(Ticket { key, slot, serial })
     }
 
+    /// The entry of a key.
+    pub(in super::super) fn entry(&self, key: ClaimKey) -> Option<Kept> {
+        self.find(key).map(|slot| self.kept(slot, None))
+    }
+
     /// The delivery that has a claim in flight.
     pub(in super::super) fn arrival(&self, ticket: Ticket) -> Option<Arrival> {
-        let slot = self.find(ticket.key)?;
-        self.kept(slot, None).arrival(ticket.serial)
+        self.entry(ticket.key)?.arrival(ticket.serial)
     }
 
     /// The ticket of the claim in flight of a copy of this delivery.
