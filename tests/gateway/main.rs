@@ -52,6 +52,7 @@ mod tls;
 mod tls_handshakes;
 mod tokens;
 mod upgrade;
+mod upgrade_asked;
 mod upgrade_between;
 mod upgrade_played;
 mod upstream_path;

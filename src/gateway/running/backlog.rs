@@ -5,6 +5,7 @@
 //! together and outlives reloads.
 
 use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -145,11 +146,10 @@ impl Backlog {
         } = means;
         let known = store.routes()?.into_iter();
         let names = known.map(|route| (route.number, Arc::from(route.name)));
-        let names = Mutex::new(names.collect());
         let backlog = Self {
             store,
             metrics,
-            names,
+            names: Mutex::new(names.collect()),
             overdue: Mutex::default(),
             full: RateLimits::new(FULL_AGAIN),
             queue: Mutex::new(Queue::new(limits)),
@@ -282,11 +282,11 @@ impl Backlog {
         let (tell, told) = oneshot::channel();
         // A task of its own: what becomes of the delivery does not depend on who waits for it.
         tokio::spawn(async move {
+            // Not released by the end of the process: the next one reads whether the delivery is stored.
+            let claim = ManuallyDrop::new(claim);
             let number = pending.await.ok().and_then(Result::ok);
-            let settlement = match number {
-                Some(_) => Settlement::Stored,
-                None => Settlement::Released,
-            };
+            let claim = ManuallyDrop::into_inner(claim);
+            let settlement = number.map_or(Settlement::Released, |_| Settlement::Stored);
             let now = clock.now();
             if number.is_some() {
                 backlog

@@ -268,6 +268,35 @@ fn during_an_upgrade_on_a_slow_disk_claims_do_not_wait_for_each_other() {
     }
 }
 
+/// The claim was given back as the process ended, and then the delivery was stored.
+#[test]
+fn rx_34_a_delivery_that_the_old_process_stores_as_it_ends_is_let_in_by_no_copy() {
+    let upstream = Upstream::start();
+    let config = config_in(&upstream, "state", "", "timeout = \"30s\"");
+    let config = config.server("shutdown_grace", "\"1s\"");
+    let mut old = Gateway::start(&config);
+    let Some(held) = Held::every(&old, "fdatasync", FOR_GOOD) else {
+        return;
+    };
+    let delivery = Delivery::fresh();
+    let mut client = Client::connect(old.addr());
+    client.send(delivery.bytes());
+    let is_claimed = || old.metrics().value("verigate_replay_entries", &[]) >= 1.0;
+    assert!(eventually(LATE, is_claimed));
+    let new = old.successor(&config);
+    let ends = || {
+        old.stderr()
+            .contains("deliveries that were still being stored")
+    };
+    assert!(eventually(LATE, ends), "{}", old.stderr());
+    drop(held);
+    old.wait_exit(LATE).expect("its end");
+    let arrived = upstream.wait_for(1);
+    arrived[0].expect_body(delivery.body());
+    new.ask(delivery.bytes())
+        .expect_refusal(409, "replayed_event");
+}
+
 /// A lease lasts for six seconds here: a process is taken for stopped when it was silent for so long, and not when its disk
 /// is slow.
 #[test]

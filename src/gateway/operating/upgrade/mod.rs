@@ -13,20 +13,24 @@
 //!    whatever becomes of the new one.
 //! 6. The new one accepts connections. The old one accepts none any more, finishes its requests, asks
 //!    the new one for each of their claims (`Question`, `Reply`), and ends. Whatever it has not
-//!    settled by then is released, as if each of those requests had ended without an answer. It says
-//!    all the time that it goes on (`Here`): once it was silent for as long as a lease lasts, it is taken
-//!    for stopped, and what it has not settled within its lease is released.
+//!    settled by then is released, as if each of those requests had ended without an answer, unless it has
+//!    written it down as done. It says all the time that it goes on (`Here`): once it was silent for as long
+//!    as a lease lasts, it is taken for stopped, and what it has not settled within its lease is released.
+//!    The end of the conversation is not taken for the end of the process.
 //!
 //! `old` and `new` are the two sides, `frames` is what passes between them, `authority` asks the
-//! questions, and `replies` sends the answers.
+//! questions, `tail` answers them until the old process has ended, of which `peer` knows, and `replies`
+//! sends the answers.
 
 mod authority;
 mod frames;
 mod messages;
 mod new;
 mod old;
+mod peer;
 mod replies;
 mod socket;
+mod tail;
 
 use std::io;
 use std::path::PathBuf;

@@ -1,36 +1,31 @@
-//! The new process's side of an upgrade: it takes over from the running gateway, and answers its
-//! questions until that one has ended.
+//! The new process's side of an upgrade: it takes over from the running gateway.
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 
 use super::frames::{self, FrameError, Kind, Wait};
 use super::messages::{Go, Handover, Hello, words};
-use super::replies::Replies;
+use super::peer::Peer;
+use super::tail::{Answering, Tail};
 use super::{ORDER, UpgradeError, socket};
 use crate::clock::{Clock, UnixMillis};
 use crate::gateway::operating::inherited::Inherited;
 use crate::gateway::running::Running;
 use crate::gateway::running::journal::WindowJournal;
-use crate::replay::journal::Written;
-use crate::replay::passing::{Change, Question, Reply};
-use crate::replay::{Claimed, Leases, ReplayWindow as _};
+use crate::replay::passing::Change;
+use crate::replay::{Leases, ReplayWindow as _};
 use crate::verify::claim::FingerprintKey;
 
 /// The time in which the running gateway must answer.
 const ANSWER: Duration = Duration::from_secs(10);
 /// The time in which its window must have come.
 const WINDOW: Duration = Duration::from_secs(70);
-/// The silence of the other process after which its leases are looked at.
-const SILENCE: Duration = Duration::from_millis(250);
 /// The times that a gateway is looked for which has ended the conversation, and the pause before each.
 const LOOKS: usize = 5;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -40,6 +35,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Predecessor {
     path: PathBuf,
     stream: UnixStream,
+    peer: Peer,
     handover: Handover,
     sockets: Vec<TcpListener>,
     lock: Option<OwnedFd>,
@@ -120,6 +116,7 @@ impl Predecessor {
         }
         Ok(Self {
             path: path.to_owned(),
+            peer: Peer::of(&stream),
             stream,
             handover,
             sockets: files.into_iter().map(TcpListener::from).collect(),
@@ -162,6 +159,8 @@ impl Predecessor {
     /// [`UpgradeError`]: the gateway goes on, and this process must end.
     pub(crate) fn take_over(self, running: &Arc<Running>) -> Result<Option<Tail>, UpgradeError> {
         let window = &running.window;
+        let answering = Answering::on(&self.stream);
+        let answering = answering.map_err(|error| Failure::from(FrameError::Io(error)))?;
         let taken = self.take_window(running);
         let events = || {
             window.here().fit(running.clock.now());
@@ -178,13 +177,8 @@ impl Predecessor {
                     "took over from the process {pid}, with {} events in the replay window",
                     events()
                 );
-                Ok(Some(Tail {
-                    stream: self.stream,
-                    pid,
-                    running: Arc::clone(running),
-                    leases,
-                    is_there: None,
-                }))
+                let process = (self.peer, pid);
+                Ok(Some(answering.of(self.stream, process, running, leases)))
             }
             Err(Failure::Frame(FrameError::Ended)) if has_ended(&self.path)? => {
                 let (own, now) = (window.here(), running.clock.now());
@@ -255,127 +249,4 @@ fn has_ended(path: &Path) -> Result<bool, UpgradeError> {
         std::thread::sleep(PAUSE);
     }
     Ok(false)
-}
-
-/// The gateway before this one, while it finishes its requests.
-pub(crate) struct Tail {
-    stream: UnixStream,
-    pid: u32,
-    running: Arc<Running>,
-    /// Its claims that are not settled. They are released when this is dropped.
-    leases: Leases,
-    is_there: Option<Arc<AtomicBool>>,
-}
-
-impl Drop for Tail {
-    fn drop(&mut self) {
-        let left = self.leases.finish(self.running.window.here());
-        // Before another process may take over from this one.
-        self.running.share_queue(false);
-        if let Some(is_there) = &self.is_there {
-            is_there.store(false, Ordering::Release);
-        }
-        let what_follows = if left == 0 {
-            ""
-        } else {
-            ": their events may come again"
-        };
-        log::info!(
-            "the process {} has ended; {left} of its claims were not settled{what_follows}",
-            self.pid
-        );
-    }
-}
-
-impl Tail {
-    /// Answers its questions, on a thread of its own, until it has ended. `is_there` is true until
-    /// then.
-    ///
-    /// # Errors
-    /// The system gives no thread.
-    pub(crate) fn answer(mut self, is_there: &Arc<AtomicBool>) -> std::io::Result<()> {
-        is_there.store(true, Ordering::Release);
-        self.is_there = Some(Arc::clone(is_there));
-        // The window on disk is waited for, and that wait has an end.
-        let runtime = Builder::new_current_thread().enable_time().build()?;
-        let replies = Replies::on(&self.stream)?;
-        let begun = std::thread::Builder::new()
-            .name("upgrade-answers".to_owned())
-            .spawn(move || self.serve(&runtime, &replies));
-        begun.map(drop)
-    }
-
-    fn serve(&mut self, runtime: &Runtime, replies: &Replies) {
-        let Self {
-            stream,
-            pid,
-            running,
-            leases,
-            ..
-        } = self;
-        let why = loop {
-            // A process that asks is not stopped, so leases end only while it is silent.
-            let mut look = || end_leases(running, leases, *pid);
-            let frame = match frames::receive(stream, Wait::Beside(SILENCE, &mut look)) {
-                Ok(frame) => frame,
-                Err(why) => break why,
-            };
-            leases.hear(running.clock.now());
-            let question = match frame.kind {
-                Kind::Here => continue,
-                Kind::Question => Question::from_bytes(&frame.payload),
-                _ => None,
-            };
-            let Some((number, question)) = question else {
-                break FrameError::Foreign;
-            };
-            let (reply, written) = reply(running, leases, question, runtime);
-            replies.send(number, reply, written);
-        };
-        if !matches!(why, FrameError::Ended) {
-            log::error!("the conversation with the process {pid} breaks: {why}");
-        }
-    }
-}
-
-/// Releases the claims of the process `pid` whose leases are over.
-fn end_leases(running: &Running, leases: &mut Leases, pid: u32) {
-    let ended = leases.end(running.window.here(), running.clock.now());
-    if ended > 0 {
-        log::warn!(
-            "the process {pid} has not settled {ended} of its claims in time, as if it were stopped: they are \
-             released, and their events may come again. To end it: kill -KILL {pid}"
-        );
-    }
-}
-
-/// The reply to a question of another process, and what is to be written before it is sent.
-fn reply(
-    running: &Running,
-    leases: &mut Leases,
-    question: Question,
-    runtime: &Runtime,
-) -> (Reply, Option<Written>) {
-    let (window, now) = (&running.window, running.clock.now());
-    match question {
-        Question::Claim(arrival) => {
-            let claimed = runtime.block_on(window.claim(&arrival, now));
-            if let Ok(Claimed::Granted(ticket)) = claimed {
-                leases.grant(ticket, now);
-            }
-            (Reply::Claimed(claimed), None)
-        }
-        Question::Commit(ticket) => {
-            let written = leases.commit(ticket, false, window.here(), now);
-            (Reply::Settled, written)
-        }
-        Question::Stored(ticket) => {
-            let written = leases.commit(ticket, true, window.here(), now);
-            (Reply::Settled, written)
-        }
-        Question::Release(ticket) => {
-            leases.release(ticket, window.here());
-            (Reply::Settled, None)
-        }
-    }
 }

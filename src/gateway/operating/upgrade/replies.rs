@@ -1,7 +1,8 @@
 //! The replies of the new process to the questions of the one before it.
 //!
-//! That a claim is settled is said once it is written. A slow disk takes long for that, and so each reply waits for its own
-//! claim alone. A process that is stopped takes no replies: they wait here, and its leases go on to be looked at.
+//! What is said of a claim is said once it is written: that it is settled, or that its event was seen before. A slow
+//! disk takes long for that, and so each reply waits for its own claim alone. A process that is stopped takes no
+//! replies: they wait here, and its leases go on to be looked at.
 
 use std::future::ready;
 use std::io;
@@ -33,7 +34,6 @@ impl Replies {
     /// The system gives no thread.
     pub(super) fn on(stream: &UnixStream) -> io::Result<Self> {
         let own = Arc::new(stream.try_clone()?);
-        own.set_write_timeout(None)?;
         let (due, replies) = unbounded_channel();
         let runtime = Builder::new_current_thread().enable_time().build()?;
         thread::Builder::new()

@@ -7,6 +7,7 @@
 
 mod gathering;
 mod late;
+mod reading;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
