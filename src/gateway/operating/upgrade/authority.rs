@@ -290,6 +290,7 @@ mod tests {
 
     use super::*;
     use crate::clock::UnixMillis;
+    use crate::replay::journal::{Journal, Told, Written};
     use crate::replay::{Claim, ReplayWindow as _, Settlement};
     use crate::verify::claim::{Arrival, ClaimKey, Fingerprint, Mark};
 
@@ -312,8 +313,24 @@ mod tests {
         }
     }
 
+    /// Counts what it is given to write.
+    #[derive(Debug, Default)]
+    struct Counting(Mutex<usize>);
+
+    impl Journal for Counting {
+        fn append(&self, told: Vec<Told>) -> Written {
+            *self.0.lock().unwrap() += told.len();
+            Box::pin(std::future::ready(()))
+        }
+
+        fn up_to_now(&self, _: Fingerprint) -> Written {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
     /// A window with a claim, frozen, and the process to which it passes.
     struct Setting {
+        written: Arc<Counting>,
         runtime: tokio::runtime::Runtime,
         window: Arc<Window>,
         clock: Clock,
@@ -328,6 +345,9 @@ mod tests {
             let runtime = tokio::runtime::Builder::new_current_thread();
             let runtime = { runtime }.enable_time().build().unwrap();
             let window = Arc::new(Window::new(10));
+            let written = Arc::<Counting>::default();
+            let journal = Arc::<Counting>::clone(&written);
+            window.here().set_journal(journal);
             let clock = Clock::set_to(UnixMillis(1_750_000_000_000));
             let claimed = runtime.block_on(window.claim(&arrival(), clock.now()));
             let Ok(Claimed::Granted(ticket)) = claimed else {
@@ -340,6 +360,7 @@ mod tests {
                 window.here().freeze(shard);
             }
             Self {
+                written,
                 runtime,
                 claim: Claim::new(Arc::clone(&window), ticket),
                 window,
@@ -364,6 +385,20 @@ mod tests {
         it.successor.stays_here(&it.window, now);
         it.window.set_authority(None);
         assert_eq!(it.window.entries(), 0);
+    }
+
+    #[test]
+    fn rx_36_what_timed_out_is_written_down_as_done_once_nobody_can_be_asked_any_more() {
+        let it = Setting::new();
+        let (own, stream) = (Arc::clone(&it.successor), it.stream.try_clone().unwrap());
+        let (window, clock) = (Arc::clone(&it.window), it.clock.clone());
+        let passed = std::thread::spawn(move || own.passed(&stream, &window, &clock));
+        let settling = it.claim.settle(Settlement::Done, it.clock.now());
+        assert!(it.runtime.block_on(settling).is_err(), "it says nothing");
+        assert_eq!(*it.written.0.lock().unwrap(), 0, "it may be slow");
+        drop(it.other);
+        passed.join().unwrap();
+        assert_eq!(*it.written.0.lock().unwrap(), 1);
     }
 
     /// A limit that was meant for the hand-over ended the conversation with a process that was slow once.
