@@ -295,6 +295,8 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     server.run(RunArgs {
         shutdown_signal: Box::new(signals),
     });
+    // What the process that has taken over did not answer in time.
+    ended.window.ask_no_more(ended.clock.now());
     if let Some(journal) = &ended.journal {
         journal.close(ended.clock.now());
     }

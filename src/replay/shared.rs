@@ -44,6 +44,9 @@ pub trait Authority: fmt::Debug + Send + Sync {
     /// # Errors
     /// The window is here.
     fn release(&self, ticket: Ticket) -> Result<(), Unanswered>;
+
+    /// Asks nothing more, and returns what was not answered and nobody waits for.
+    fn end(&self) -> Vec<Question>;
 }
 
 /// A window in memory that may pass to another process.
@@ -94,6 +97,15 @@ impl SharedWindow {
     /// The delivery whose claim the authority has granted, which is settled now.
     fn take_granted(&self, ticket: Ticket) -> Option<Arrival> {
         self.granted().remove(&(ticket.key, ticket.serial))
+    }
+
+    /// Asks no other process any more, because that cannot be done or this one ends. What it did not answer
+    /// is written down.
+    pub fn ask_no_more(&self, now: Now) {
+        let left = self.authority().map(|authority| authority.end());
+        for question in left.into_iter().flatten() {
+            self.settle_here(question, now);
+        }
     }
 
     /// Does what a question asks for, as far as it can be done here. Nobody waits for its answer any more,
@@ -323,6 +335,10 @@ mod tests {
 
         fn release(&self, _: Ticket) -> Result<(), Unanswered> {
             Ok(())
+        }
+
+        fn end(&self) -> Vec<Question> {
+            Vec::new()
         }
     }
 

@@ -472,6 +472,42 @@ fn rx_34_when_the_new_process_is_killed_the_old_one_refuses_what_it_cannot_ask_a
     assert_eq!(busy.upstream.count(), 1);
 }
 
+/// More questions than the socket between the two holds. They ended with the old process.
+#[test]
+fn rx_36_what_is_done_while_the_new_process_is_stopped_is_known_to_it_later() {
+    const MANY: usize = 400;
+    let latch = Latch::closed();
+    let upstream = upstream_with(&latch);
+    let config = config(&upstream).server("max_connections", "4096");
+    let mut old = Gateway::start(&config);
+    let events: Vec<_> = (0..MANY).map(|_| slow()).collect();
+    let begin = |event: &Delivery| {
+        let mut client = old.connect();
+        client.send(event.bytes());
+        client
+    };
+    let mut waiting: Vec<_> = events.iter().map(begin).collect();
+    upstream.wait_for(MANY);
+    let new = old.successor(&config);
+    new.halt();
+    latch.open();
+    for client in &mut waiting {
+        client.answer_within(LATE).expect_status(200);
+    }
+    drop(waiting);
+    expect_clean_exit(&mut old);
+    new.signal("CONT");
+    assert!(
+        new.says("has ended; 0 of its claims were not settled"),
+        "{}",
+        new.stderr()
+    );
+    for event in &events {
+        expect_seen(&new, event);
+    }
+    assert_eq!(upstream.count(), MANY);
+}
+
 #[test]
 fn rx_33_a_directory_that_others_may_enter_and_another_user_are_refused() {
     let upstream = Upstream::start();

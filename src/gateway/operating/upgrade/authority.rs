@@ -133,7 +133,7 @@ impl Successor {
         self.read(stream);
         // The thread that writes may wait for a process that takes nothing.
         let _ = stream.shutdown(Shutdown::Both);
-        self.end(window, clock.now());
+        window.ask_no_more(clock.now());
     }
 
     fn write(&self, stream: &UnixStream) {
@@ -191,23 +191,6 @@ impl Successor {
             if let Err(Ok(Reply::Claimed(Ok(Claimed::Granted(ticket))))) = left {
                 let _ = self.release(ticket);
             }
-        }
-    }
-
-    /// Nobody answers any more. Whoever waits finds that by itself.
-    fn end(&self, window: &Window, now: Now) {
-        let left: Vec<_> = {
-            let mut questions = self.questions();
-            questions.stage = Stage::Over;
-            let asked = std::mem::take(&mut questions.asked).into_values();
-            let waiting = questions.waiting.drain(..);
-            let all = waiting.filter_map(|(question, asker)| Some((question, asker?)));
-            let late = asked.chain(all).filter(|(_, asker)| asker.is_closed());
-            late.map(|(question, _)| question).collect()
-        };
-        self.has_more.notify_all();
-        for question in left {
-            window.settle_here(question, now);
         }
     }
 
@@ -281,6 +264,21 @@ impl Authority for Successor {
             // Nobody has the claim any more where its window is gone.
             Ok(()) | Err(Unanswered::Over | Unanswered::Late) => Ok(()),
         }
+    }
+
+    /// Whoever waits finds by itself that nobody answers.
+    fn end(&self) -> Vec<Question> {
+        let left = {
+            let mut questions = self.questions();
+            questions.stage = Stage::Over;
+            let asked = std::mem::take(&mut questions.asked).into_values();
+            let waiting = questions.waiting.drain(..);
+            let waiting = waiting.filter_map(|(question, asker)| Some((question, asker?)));
+            let late = asked.chain(waiting).filter(|(_, asker)| asker.is_closed());
+            late.map(|(question, _)| question).collect()
+        };
+        self.has_more.notify_all();
+        left
     }
 }
 
