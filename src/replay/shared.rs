@@ -280,13 +280,14 @@ impl ReplayWindow for SharedWindow {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Poll, Waker};
+    use std::time::Duration;
+
     use super::*;
     use crate::clock::{Clock, UnixMillis};
     use crate::replay::journal::{Journal, Told};
     use crate::replay::passing::Change;
     use crate::verify::claim::{Decision, Fingerprint, Mark};
-    use std::task::{Context, Poll, Waker};
-    use std::time::Duration;
 
     const ROUTE: Fingerprint = Fingerprint(3);
 

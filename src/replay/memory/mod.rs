@@ -238,8 +238,8 @@ impl MemoryWindow {
         Ok(self.write_down(&mut shard))
     }
 
-    /// Writes a claim of this window down as done, though another process decides by now: that one cannot
-    /// be told any more. A process that begins after both finds the entry. `None`: it is not written, or
+    /// Writes a claim of this window down as done, though another process decides by now: that one does not
+    /// hear of it any more. A process that begins after both finds the entry. `None`: it is not written, or
     /// was written before.
     pub(super) fn write_down_done(&self, ticket: Ticket, now: Now) -> Option<Written> {
         let mut shard = lock(self.home(ticket.key));

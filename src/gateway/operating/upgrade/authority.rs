@@ -103,7 +103,7 @@ impl Successor {
         Ok(successor)
     }
 
-    /// The window did not pass, and `window` decides again. Whoever waits is told; what nobody waits for
+    /// The window did not pass, and `window` decides again. Whoever waits hears of it; what nobody waits for
     /// any more is settled.
     pub(super) fn stays_here(&self, window: &Window, now: Now) {
         let left: Vec<_> = {
@@ -111,8 +111,9 @@ impl Successor {
             questions.stage = Stage::Here;
             let waiting = questions.waiting.drain(..);
             let unheard = |(question, asker): (Question, Option<Asker>)| {
-                let told = asker.is_some_and(|asker| asker.send(Err(Unanswered::IsHere)).is_ok());
-                (!told).then_some(question)
+                let is_heard =
+                    asker.is_some_and(|asker| asker.send(Err(Unanswered::IsHere)).is_ok());
+                (!is_heard).then_some(question)
             };
             waiting.filter_map(unheard).collect()
         };

@@ -120,7 +120,7 @@ impl Conversation {
     fn run(mut self, replies: Replies) {
         // A process that takes nothing for a while is not gone. An error means that the socket is closed already.
         let _ = self.stream.set_write_timeout(None);
-        // A panic, of which the hook has told, ends the conversation, and not the other process.
+        // A panic, which the hook has reported, ends the conversation, and not the other process.
         let why = catch_unwind(AssertUnwindSafe(|| self.serve(&replies)));
         // The other process finds that nobody answers any more.
         drop(replies);
