@@ -175,15 +175,7 @@ impl Answer {
                 let words = "the queue has no such delivery: it was delivered or discarded, or its id is wrong";
                 Self::error(404, "unknown_delivery", words)
             }
-            Denied::DeliveryInFlight => {
-                let words = "the delivery is being tried; ask again when that has ended";
-                Self::error(409, "in_flight", words)
-            }
-            Denied::MayBeInFlight => {
-                let words = "the process before this one may be trying the delivery; ask again when that \
-                             process has ended";
-                Self::error(409, "in_flight", words)
-            }
+            Denied::DeliveryInFlight(words) => Self::error(409, "in_flight", words),
             Denied::UnknownPlan => {
                 let words = "there is no such plan: one is known until 10 minutes after its end, or until the gateway ends";
                 Self::error(404, "unknown_plan", words)
@@ -273,10 +265,8 @@ pub(crate) enum Denied {
     UnknownRoute(String),
     /// The queue has no such delivery.
     UnknownDelivery,
-    /// The delivery is being tried.
-    DeliveryInFlight,
-    /// The delivery may be being tried by the process from which this one took over.
-    MayBeInFlight,
+    /// The delivery is being tried, or may be; the text says what to do.
+    DeliveryInFlight(&'static str),
     /// There is no such plan, or it is too old.
     UnknownPlan,
     /// The plan was begun or cancelled before.

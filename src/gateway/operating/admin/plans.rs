@@ -33,6 +33,13 @@ const LOOK_EACH: Duration = Duration::from_millis(200);
 /// The deliveries between two waits for the store.
 const BATCH: usize = 64;
 
+/// The words about a delivery that is being tried.
+const IN_FLIGHT: &str = "the delivery is being tried; ask again when that has ended";
+
+/// The words about a delivery that is not discarded before the process before this one has ended.
+const MAY_BE_IN_FLIGHT: &str = "the process before this one may be trying the delivery; ask again when that \
+                                process has ended";
+
 /// What is done with deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
@@ -65,7 +72,7 @@ impl Action {
         let mut queue = backlog.queue();
         let is_dead = || matches!(queue.whose(number), Some((_, State::Dead)));
         if self == Self::Discard && backlog.is_shared() && !is_dead() {
-            return Err(Denied::MayBeInFlight);
+            return Err(Denied::DeliveryInFlight(MAY_BE_IN_FLIGHT));
         }
         let done = match self {
             Self::Retry => queue.retry(number, now),
@@ -73,7 +80,7 @@ impl Action {
         };
         match done {
             ByHand::Done(change) => Ok(backlog.change(&queue, number, change)),
-            ByHand::InFlight => Err(Denied::DeliveryInFlight),
+            ByHand::InFlight => Err(Denied::DeliveryInFlight(IN_FLIGHT)),
             ByHand::Unknown => Err(Denied::UnknownDelivery),
         }
     }
