@@ -421,8 +421,14 @@ fn qu_21_what_was_changed_on_disk_is_dead_and_does_not_stop_the_others() {
             gateway.stderr()
         );
         assert!(later().iter().all(|got| got.body == whole.body()));
-        let listed = page(&gateway, "/queue?state=dead").json();
-        let listed = listed["deliveries"].as_array().expect("a list").clone();
+        let list = || {
+            let page = page(&gateway, "/queue?state=dead").json();
+            page["deliveries"].as_array().expect("a list").clone()
+        };
+        // What became of an attempt is shown once it is written.
+        let is_shown = || list().iter().all(|one| one["last_error"] == "damaged");
+        assert!(eventually(LATE, is_shown), "{:?}", list());
+        let listed = list();
         assert_eq!(listed.len(), 3);
         for one in &listed {
             let id = one["delivery_id"].as_str().expect("an id");

@@ -137,7 +137,7 @@ fn a_reload_cannot_change_it() {
     let gateway = Gateway::start(&with_dir(&upstream, &folder.path().join("one")));
     gateway.rewrite(&with_dir(&upstream, &folder.path().join("other")));
     gateway.signal("HUP");
-    let words = "server.upgrade_socket, state.dir; restart to change them, as another socket";
+    let words = "while running: state.dir; restart to change them, as they name another socket";
     assert!(gateway.says(words), "{}", gateway.stderr());
     let threads = with_dir(&upstream, &folder.path().join("one")).server("threads", "3");
     gateway.rewrite(&threads);

@@ -70,7 +70,7 @@ pub(super) fn way(in_force: &RestartSettings, config: &Config) -> &'static str {
             "start `verigate run --upgrade` with this file to change them without losing a request, or \
              restart"
         }
-        Some(_) => "restart to change them, as another socket for upgrades is among them",
+        Some(_) => "restart to change them, as they name another socket for upgrades",
     }
 }
 
