@@ -231,7 +231,7 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
         admin_stopping,
         1,
     ));
-    let has_predecessor = Arc::new(AtomicBool::new(false));
+    let has_predecessor = Arc::clone(&running.has_predecessor);
     let has_met = predecessor.is_some();
     let is_successor = match predecessor {
         None => false,
@@ -452,6 +452,7 @@ fn build(
             .ok_or_else(|| StartError::Build("header names".into()))?,
         stopping: AtomicBool::new(false),
         leaving: AtomicBool::new(false),
+        has_predecessor: Arc::default(),
         connections,
         acme,
         reloads: running::reloads::Reloads::new(files, lowered),

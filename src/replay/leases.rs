@@ -98,9 +98,10 @@ impl Leases {
         self.over.remove(&name);
     }
 
-    /// Whether no claim is left that is neither settled nor released.
-    pub fn are_over(&self) -> bool {
-        self.held.is_empty()
+    /// Whether no claim is left that is neither settled nor released, and a lease is over since the process
+    /// was heard: it may be doing what needs no claim.
+    pub fn are_over(&self, now: Now) -> bool {
+        self.held.is_empty() && self.heard.saturating_add(self.time) <= now.mono
     }
 
     /// Whether [`end`](Self::end) may find leases that are over.

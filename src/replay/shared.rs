@@ -56,8 +56,7 @@ pub struct SharedWindow {
     // A plain lock: taken only for claims after the window has passed.
     authority: Mutex<Option<Arc<dyn Authority>>>,
     /// What the authority has granted and nobody has settled, by key and serial: the entries are in its
-    /// window alone. As many at most as there are requests in flight, and those that were not settled in
-    /// time.
+    /// window alone. As many at most as this process has claimed since the window passed.
     // A plain lock, likewise.
     granted: Mutex<HashMap<(ClaimKey, u64), Arrival>>,
 }
@@ -252,7 +251,7 @@ impl ReplayWindow for SharedWindow {
                 Err(WindowError::Elsewhere) => {}
                 Ok(_) | Err(_) => return,
             }
-            self.take_granted(ticket);
+            // Whoever waited for a commit may be gone before its answer, and it may have to be written down.
             let given_back = self.authority().map(|authority| authority.release(ticket));
             if given_back == Some(Ok(())) {
                 return;

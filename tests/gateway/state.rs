@@ -147,8 +147,7 @@ fn a_reload_cannot_change_it() {
     let without = Gateway::start(&Config::for_upstream(&upstream));
     without.rewrite(&Config::for_upstream(&upstream).server("threads", "3"));
     without.signal("HUP");
-    let words =
-        "server.threads; restart to change them (with `server.upgrade_socket` or `[state] dir`";
+    let words = "server.threads; restart to change them (a gateway that was started with `server.upgrade_socket`";
     assert!(without.says(words), "{}", without.stderr());
     gateway.expect_serving();
     assert!(!folder.path().join("other").exists());

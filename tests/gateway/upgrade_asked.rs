@@ -164,40 +164,43 @@ fn a_copy_that_waits_for_the_disk_holds_up_no_other_answer_and_a_file_that_fails
     assert!(eventually(LATE, is_granted), "{}", new.stderr());
 }
 
-/// The old process is at an end after the delivery is stored, and before it has said so.
+/// The old process is at an end after the delivery is stored, and before it has said so; or it is stopped then.
 #[test]
 fn rx_34_what_the_old_process_stored_and_did_not_settle_is_let_in_by_no_copy() {
-    let latch = Latch::closed();
-    let upstream = upstream_with(&latch);
-    let config = config(&upstream);
-    let mut old = Gateway::start(&config);
-    let event = slow();
-    let mut waiting = old.connect();
-    waiting.send(event.bytes());
-    upstream.wait_for(1);
-    let file = old.folder().join("state/queue.db");
-    let ends = |stream: UnixStream, played: &Predecessor| {
-        let kept = &played.kept()[0];
-        let arrival = kept.arrival(kept.first.serial).expect("it is in flight");
-        let mono = *played.facts[20..].first_chunk().expect("the time");
-        let at = Now {
-            wall: UnixMillis(i64::try_from(now() * 1000).expect("a time")),
-            mono: Duration::from_nanos(u64::from_le_bytes(mono)),
+    for is_stopped in [false, true] {
+        let latch = Latch::closed();
+        let upstream = upstream_with(&latch);
+        let config = config(&upstream);
+        let mut old = Gateway::start(&config);
+        let event = slow();
+        let mut waiting = old.connect();
+        waiting.send(event.bytes());
+        upstream.wait_for(1);
+        let file = old.folder().join("state/queue.db");
+        let ends = |stream: UnixStream, played: &Predecessor| {
+            let kept = &played.kept()[0];
+            let arrival = kept.arrival(kept.first.serial).expect("it is in flight");
+            let mono = *played.facts[20..].first_chunk().expect("the time");
+            let at = Now {
+                wall: UnixMillis(i64::try_from(now() * 1000).expect("a time")),
+                mono: Duration::from_nanos(u64::from_le_bytes(mono)),
+            };
+            let mut bytes = Vec::new();
+            Change::Done(Box::new(arrival), at).write(&mut bytes);
+            let queue = Connection::open(&file).expect("the database");
+            let insert = "insert into claim (changes, bytes) values (1, ?1)";
+            queue.execute(insert, params![bytes]).expect("a row");
+            // A process that is stopped leaves the conversation open.
+            is_stopped.then_some(stream)
         };
-        let mut bytes = Vec::new();
-        Change::Done(Box::new(arrival), at).write(&mut bytes);
-        let queue = Connection::open(&file).expect("the database");
-        let insert = "insert into claim (changes, bytes) values (1, ?1)";
-        queue.execute(insert, params![bytes]).expect("a row");
-        drop(stream);
-    };
-    let (new, ()) = taken_over(&mut old, &config, 2000, ends);
-    let is_found = "has written down 1 of its claims as done";
-    assert!(
-        eventually(LATE, || new.stderr().contains(is_found)),
-        "{}",
-        new.stderr()
-    );
-    expect_seen(&new, &event);
-    assert_eq!(upstream.count(), 1);
+        let (new, _open) = taken_over(&mut old, &config, 2000, ends);
+        let is_found = "has written down 1 of its claims as done";
+        assert!(
+            eventually(LATE, || new.stderr().contains(is_found)),
+            "{}",
+            new.stderr()
+        );
+        expect_seen(&new, &event);
+        assert_eq!(upstream.count(), 1);
+    }
 }

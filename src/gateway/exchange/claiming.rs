@@ -195,7 +195,9 @@ fn kept(
 pub(super) async fn settle(claim: Option<Claim>, settlement: Settlement, now: Now) {
     let Some(claim) = claim else { return };
     if let Err(error) = claim.settle(settlement, now).await {
-        log::error!("a claim could not be settled: {error}; its event may be delivered again");
+        log::error!(
+            "a claim could not be settled in time: {error}; its event may be delivered again"
+        );
     }
 }
 

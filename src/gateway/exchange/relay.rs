@@ -26,12 +26,15 @@ pub(super) async fn relay<C: Client>(
         .ready()
         .map_err(Ended::Unanswered)?
         .unwrap_or_default();
+    let mut done = response.is_done();
+    if !done {
+        response.begin();
+    }
     let head = RelayedHead {
         head: &response.head,
         request_id,
         is_head,
     };
-    let mut done = response.is_done();
     client.start(&head, &first, done).await?;
     while !done {
         let piece = response.next().await.map_err(Ended::BrokenOff)?;

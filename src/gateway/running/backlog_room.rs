@@ -142,11 +142,6 @@ impl Backlog {
         );
     }
 
-    /// Whether another process delivers, too, or may do so.
-    pub(crate) fn is_shared(&self) -> bool {
-        self.store.is_shared()
-    }
-
     /// Whether the store could not write when it was looked at last.
     pub(crate) fn is_failing(&self) -> bool {
         self.is_failing.load(Relaxed)

@@ -83,9 +83,10 @@ pub(crate) struct Response {
     /// were waited for. The connection counts as idle since then, which spares a look at the clock.
     pub(crate) seen: Instant,
     /// The time for which more of the body was waited for, and that for which whoever takes the body
-    /// was busy with what it had taken.
+    /// was busy with what it had taken, since the moment in `had`.
     waited: Duration,
     taken: Duration,
+    had: Instant,
     reusable: bool,
 }
 
@@ -331,6 +332,7 @@ impl Attempt<'_> {
                 seen: self.now,
                 waited: Duration::ZERO,
                 taken: Duration::ZERO,
+                had: self.now,
             }
         }))
     }
@@ -368,7 +370,7 @@ impl Response {
                 return Ok(None);
             };
             let asked = Instant::now();
-            self.taken += asked.saturating_duration_since(self.seen);
+            self.taken += asked.saturating_duration_since(self.had);
             // Without this check, an upstream that always has bytes to read would never let the
             // timer fire.
             if asked >= self.deadline {
@@ -382,6 +384,7 @@ impl Response {
             match read {
                 Ok(Ok(1..)) => {
                     self.seen = Instant::now();
+                    self.had = self.seen;
                     self.waited += self.seen.saturating_duration_since(asked);
                 }
                 Ok(Ok(_)) if matches!(self.rest, Rest::Close) => self.rest = Rest::Nothing,
@@ -396,6 +399,11 @@ impl Response {
                 }
             }
         }
+    }
+
+    /// From now on the body is taken. What came before, such as a wait for the disk, is nobody's time.
+    pub(crate) fn begin(&mut self) {
+        self.had = Instant::now();
     }
 
     /// Why the answer did not end in time: the side on which most of the time was spent since its head.

@@ -33,13 +33,6 @@ const LOOK_EACH: Duration = Duration::from_millis(200);
 /// The deliveries between two waits for the store.
 const BATCH: usize = 64;
 
-/// The words about a delivery that is being tried.
-const IN_FLIGHT: &str = "the delivery is being tried; ask again when that has ended";
-
-/// The words about a delivery that is not discarded before the process before this one has ended.
-const MAY_BE_IN_FLIGHT: &str = "the process before this one may be trying the delivery; ask again when that \
-                                process has ended";
-
 /// What is done with deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
@@ -61,8 +54,7 @@ impl Action {
     /// Does it with a delivery. What comes back is to be waited for.
     ///
     /// # Errors
-    /// There is no such delivery, or it is in flight. One that is not dead may be in flight in the process
-    /// before this one, and what is discarded must not be delivered.
+    /// There is no such delivery, or it is in flight.
     pub(super) fn carry_out(
         self,
         backlog: &Backlog,
@@ -70,17 +62,15 @@ impl Action {
         now: Now,
     ) -> Result<Stored, Denied> {
         let mut queue = backlog.queue();
-        let is_dead = || matches!(queue.whose(number), Some((_, State::Dead)));
-        if self == Self::Discard && backlog.is_shared() && !is_dead() {
-            return Err(Denied::DeliveryInFlight(MAY_BE_IN_FLIGHT));
-        }
         let done = match self {
             Self::Retry => queue.retry(number, now),
             Self::Discard => queue.discard(number, now),
         };
         match done {
             ByHand::Done(change) => Ok(backlog.change(&queue, number, change)),
-            ByHand::InFlight => Err(Denied::DeliveryInFlight(IN_FLIGHT)),
+            ByHand::InFlight => Err(Denied::DeliveryInFlight(
+                "the delivery is being tried; ask again when that has ended",
+            )),
             ByHand::Unknown => Err(Denied::UnknownDelivery),
         }
     }

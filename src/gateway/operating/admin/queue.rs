@@ -4,6 +4,7 @@
 //! and a plan for each delivery.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -241,6 +242,12 @@ impl QueuePages {
             }
             Some(_) => return Err(USAGE_COMMAND),
         };
+        // What is gone must not be delivered, and that process ends the attempts that it has begun.
+        if action == Action::Discard && self.running.has_predecessor.load(Ordering::Acquire) {
+            return Err(Denied::DeliveryInFlight(
+                "the process before this one may be delivering it; ask again when that process has ended",
+            ));
+        }
         match (text(&asked, "plan"), text(&asked, "delivery_id")) {
             (Some(plan), None) => {
                 let running = Arc::clone(&self.running);

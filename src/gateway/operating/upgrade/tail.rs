@@ -25,6 +25,9 @@ use crate::verify::claim::Fingerprint;
 /// The silence of the other process after which its leases are looked at.
 const SILENCE: Duration = Duration::from_millis(250);
 
+/// The time that a process may take to end once it has closed its files.
+const ENDS: Duration = Duration::from_secs(2);
+
 /// The threads that answer, before there is anything to be answered: they are made while this process can
 /// still give up.
 pub(super) struct Answering(Sender<Conversation>);
@@ -133,7 +136,7 @@ impl Conversation {
         loop {
             // A process that asks is not stopped, so leases end only while it is silent.
             let (stream, leases) = (&self.stream, &mut self.leases);
-            let mut look = || end_leases(&self.running, leases, self.pid);
+            let mut look = || look(&self.running, leases, self.pid);
             let frame = match frames::receive(stream, Wait::Beside(SILENCE, &mut look)) {
                 Ok(frame) => frame,
                 Err(why) => return why,
@@ -186,51 +189,53 @@ impl Conversation {
     }
 
     /// Holds the claims of the process until it has ended. Where the system does not say whether it has,
-    /// until they are settled or their leases are over.
+    /// until they are settled or their leases are over, and for a lease at least: without a claim it may
+    /// still be delivering.
     fn outlast(&mut self, why: &str) {
-        let has_ended = |own: &Self| {
-            let ended = own.peer.ends_within(SILENCE);
-            ended.unwrap_or_else(|| own.leases.are_over())
+        let has_ended = |own: &Self, time| {
+            let ended = own.peer.ends_within(time);
+            ended.unwrap_or_else(|| own.leases.are_over(own.running.clock.now()))
         };
-        if !has_ended(self) {
+        if !has_ended(self, ENDS) {
             log::error!(
                 "the conversation with the process {} is over, and that process goes on ({why}): its claims are held \
                  until it ends or their leases are over",
                 self.pid
             );
-            while !has_ended(self) {
-                if self.leases.is_any_due(self.running.clock.now()) {
-                    self.settle_written();
-                    end_leases(&self.running, &mut self.leases, self.pid);
-                }
+            while !has_ended(self, SILENCE) {
+                look(&self.running, &mut self.leases, self.pid);
             }
         }
-        self.settle_written();
+        settle_written(&self.running, &mut self.leases, self.pid);
     }
+}
 
-    /// Settles what the process has written down as done without saying so.
-    fn settle_written(&mut self) {
-        type Reading = fn(&WindowJournal, &mut dyn FnMut(Change)) -> Result<(), StoreError>;
-        const READINGS: [Reading; 2] = [WindowJournal::read_queue, WindowJournal::read_window];
-        let Some(journal) = &self.running.journal else {
-            return;
-        };
-        let (window, now) = (self.running.window.here(), self.running.clock.now());
-        for read in READINGS {
-            let settled = self
-                .leases
-                .settle_written(window, now, |each| read(journal, each));
-            match settled {
-                Ok(0) => {}
-                Ok(count) => log::info!(
-                    "the process {} has written down {count} of its claims as done, without saying so",
-                    self.pid
-                ),
-                Err(error) => log::error!(
-                    "what the process {} has written cannot be read, so its events may come again: {error}",
-                    self.pid
-                ),
-            }
+/// Releases the claims of the process `pid` whose leases are over, but for those that it has written down as
+/// done.
+fn look(running: &Running, leases: &mut Leases, pid: u32) {
+    if leases.is_any_due(running.clock.now()) {
+        settle_written(running, leases, pid);
+        end_leases(running, leases, pid);
+    }
+}
+
+/// Settles what the process `pid` has written down as done without saying so.
+fn settle_written(running: &Running, leases: &mut Leases, pid: u32) {
+    type Reading = fn(&WindowJournal, &mut dyn FnMut(Change)) -> Result<(), StoreError>;
+    const READINGS: [Reading; 2] = [WindowJournal::read_queue, WindowJournal::read_window];
+    let Some(journal) = &running.journal else {
+        return;
+    };
+    let (window, now) = (running.window.here(), running.clock.now());
+    for read in READINGS {
+        match leases.settle_written(window, now, |each| read(journal, each)) {
+            Ok(0) => {}
+            Ok(count) => log::info!(
+                "the process {pid} has written down {count} of its claims as done, without saying so"
+            ),
+            Err(error) => log::error!(
+                "what the process {pid} has written cannot be read, so its events may come again: {error}"
+            ),
         }
     }
 }

@@ -2,8 +2,8 @@
 //! their deliveries to `queue.db`, and it is known here whether that is possible (contract: The window
 //! on disk).
 //!
-//! Memory decides, whatever happens here. One process writes: during an upgrade, the one that has the
-//! window.
+//! Memory decides, whatever happens here. During an upgrade the process that has the window writes, and the
+//! other one what that one cannot be told of any more.
 
 mod gathering;
 mod late;
