@@ -40,6 +40,7 @@ mod relay;
 mod reload;
 mod replay;
 mod resign;
+mod restored;
 mod secrets;
 mod shadow;
 mod shares;

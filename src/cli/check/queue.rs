@@ -214,6 +214,9 @@ impl Found {
             all.fault = all.fault.take().or_else(|| store::fault(&error));
             Vec::new()
         });
+        if let Err(apart) = sqlite::judge(dir) {
+            all.fault = all.fault.take().or_else(|| store::fault(&apart));
+        }
         for database in databases {
             let unread = database.encrypted.iter().filter(|one| !one.is_readable);
             all.missing

@@ -13,8 +13,8 @@ use crate::gateway::running::backlog_seen::deliveries_wait;
 use crate::gateway::running::snapshot::Snapshot;
 use crate::queue::Limits;
 use crate::replay::Window;
-use crate::store::StoreError;
-use crate::store::sqlite::{Observer, OpenError, QueueDb, kept_monotonic};
+use crate::store::sqlite::{Observer, OpenError, QueueDb};
+use crate::store::{StoreError, sqlite};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::queue_metrics::QueueMetrics;
 
@@ -66,9 +66,11 @@ impl Kept {
         let synced = metrics.clone();
         let observer: Observer = Arc::new(move |took| synced.synced(took));
         let is_shared = clock.is_some();
+        // Nothing has opened the files yet, so where they do not belong together, they stay as they are.
+        let monotonic = sqlite::judge(dir)?;
         let clock = clock.unwrap_or_else(|| {
             // The time in which no gateway ran counts for nothing.
-            Clock::begun(kept_monotonic(dir).unwrap_or_default())
+            Clock::begun(monotonic.unwrap_or_default())
         });
         let queue = QueueDb::open_with(
             dir,

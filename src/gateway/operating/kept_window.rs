@@ -35,12 +35,6 @@ pub enum WindowFileError {
         "`state.dir`: a database is damaged: its {0} is broken; restore a backup, or move the files away"
     )]
     Broken(&'static str),
-    /// The databases are of two gateways.
-    #[error(
-        "`state.dir`: queue.db and window.db were not written by the same gateway; restore both from one \
-         backup, or move window.db away, which forgets what came on relay routes"
-    )]
-    Strangers,
 }
 
 /// The replay window on disk, as it was found.
@@ -73,16 +67,14 @@ impl KeptWindow {
         })
     }
 
-    /// The key of all digests of the replay window. The first gateway in the directory keeps `made`.
+    /// The key of all digests of the replay window, of which there is one in both files. The first gateway
+    /// in the directory keeps `made`.
     ///
     /// # Errors
     /// [`WindowFileError`].
     pub(crate) fn digest_key(&self, made: [u8; 16]) -> Result<[u8; 16], WindowFileError> {
         let of_queue = self.queue.meta(MetaKey::DigestKey)?;
         let of_window = self.file.meta(MetaKey::DigestKey)?;
-        if of_window.is_some() && of_queue.is_some() && of_window != of_queue {
-            return Err(WindowFileError::Strangers);
-        }
         let known = of_queue.as_ref().or(of_window.as_ref());
         let key = match known {
             Some(known) => {
@@ -146,6 +138,16 @@ impl KeptWindow {
                 "state: {what} lack deliveries that came after {}. What was signed between then and now is answered \
                  `replay_store_unavailable` until it is stale, but on the routes that `verigate check` names",
                 written_moment(synced)
+            );
+        }
+        if !takes_over && file.is_new() && self.queue.meta(MetaKey::Backup)?.is_some() {
+            // Only the other file of the backup says how old it is.
+            let lost = (UnixMillis(0), now);
+            queue_gap = Some(longer_gap(file, MetaKey::QueueGap, queue_gap, lost)?);
+            log::warn!(
+                "state: window.db is new, and queue.db goes back to a backup: it may lack deliveries. On routes with \
+                 `mode = \"queue\"` what was signed before now is answered `replay_store_unavailable` until it is \
+                 stale, but on the routes that `verigate check` names"
             );
         }
         if !takes_over && self.queue.is_new() && !file.is_new() {

@@ -2,15 +2,16 @@
 //! schema that this program knows (contract: State).
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::in_words;
+use super::logs::{is_unused_copy, refuse_a_log_alone, refuse_another_log};
+use super::open_error::OpenError;
 use super::room::log_of;
 use super::stats::is_full;
 use crate::notation::percent::{UNRESERVED, encode};
@@ -27,144 +28,6 @@ pub(super) struct Kind {
     pub(super) steps: &'static [&'static [&'static str]],
     /// Whether a commit ends with a sync.
     pub(super) commits_sync: bool,
-}
-
-/// The reason why a database cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The system refuses.
-    #[error("{doing} {} fails: {reason}", path.display())]
-    System {
-        /// What was being done.
-        doing: &'static str,
-        /// The path.
-        path: PathBuf,
-        /// The reason.
-        reason: io::Error,
-    },
-    /// SQLite refuses.
-    #[error("opening {} fails: {}", path.display(), in_words(reason))]
-    Sqlite {
-        /// The path.
-        path: PathBuf,
-        /// The reason.
-        reason: rusqlite::Error,
-    },
-    /// The disk has no room for what SQLite writes to open the file.
-    #[error(
-        "opening {} fails, because its disk is full: make room there ({})",
-        path.display(),
-        in_words(reason)
-    )]
-    Full {
-        /// The path.
-        path: PathBuf,
-        /// The reason.
-        reason: rusqlite::Error,
-    },
-    /// The file is the database of another program, or of another purpose.
-    #[error("{} is a file of another program: move it away, or name another directory", path.display())]
-    Foreign {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A start began to make the database and did not finish: nothing is in it.
-    #[error(
-        "nothing is stored in {} yet: a first start of the gateway failed, and the next one goes on from there",
-        path.display()
-    )]
-    Unmade {
-        /// The path.
-        path: PathBuf,
-    },
-    /// There is nothing in the file, or no file, and its log shows that there was.
-    #[error(
-        "{} is empty or missing, and {log} beside it is not: put it back as it was, or restore a backup; to begin \
-         anew without what it held, move {log} away",
-        path.display()
-    )]
-    Lost {
-        /// The path.
-        path: PathBuf,
-        /// The name of its log.
-        log: String,
-    },
-    /// There is nothing in the database of the queue, or no such file, and that of the window shows that there
-    /// was.
-    #[error(
-        "{} is empty or missing, and window.db beside it is not: put it back as it was, or restore a backup; a start \
-         makes a new one, without what it held",
-        path.display()
-    )]
-    Gone {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A newer version of this program wrote the file.
-    #[error(
-        "{} has schema {found}, and this version of verigate knows schemas up to {known}: run the \
-         version that wrote it, or restore a backup that this one has made",
-        path.display()
-    )]
-    Newer {
-        /// The path.
-        path: PathBuf,
-        /// The version of its schema.
-        found: i32,
-        /// The newest version that this program knows.
-        known: i32,
-    },
-    /// A directory that is to get copies has something in it.
-    #[error(
-        "{} is there already and is not empty: name a directory that is new or empty, so that no copy is written over",
-        path.display()
-    )]
-    Taken {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A directory that is to get copies cannot be made.
-    #[error(
-        "the directory {} cannot be made: {reason}; name a new one in a directory that exists and that this user may \
-         write to",
-        path.display()
-    )]
-    NotMade {
-        /// The path.
-        path: PathBuf,
-        /// The reason.
-        reason: io::Error,
-    },
-    /// A copy cannot be written.
-    #[error("copying {} to {} fails{why}", from.display(), to.display())]
-    NotCopied {
-        /// The path of the database.
-        from: PathBuf,
-        /// The path of the copy.
-        to: PathBuf,
-        /// The reason, as the end of the sentence.
-        why: String,
-    },
-    /// A backup ended before it was whole.
-    #[error("{reason}; there is no backup: what was written of it {left}")]
-    Unfinished {
-        /// The reason.
-        reason: Box<OpenError>,
-        /// What became of the copies that were written, in words.
-        left: String,
-    },
-    /// The file is damaged.
-    #[error(
-        "{} is damaged: {what}; restore a backup, or move the file away and lose what is in it \
-         (`verigate state check` says more)",
-        path.display()
-    )]
-    Damaged {
-        /// The path.
-        path: PathBuf,
-        /// The damage, in words.
-        what: String,
-    },
 }
 
 /// The pause between two attempts to have the file, which another program has locked.
@@ -186,6 +49,7 @@ impl Kind {
     pub(super) fn open(&self, dir: &Path) -> Result<(Connection, bool), OpenError> {
         let path = dir.join(self.name);
         refuse_a_log_alone(&path)?;
+        refuse_another_log(&path)?;
         make_file(dir, &path)?;
         self.prepare(&path)
             .map_err(|error| self.refusal(&path, error))
@@ -205,6 +69,7 @@ impl Kind {
     /// # Errors
     /// [`OpenError`].
     pub(super) fn look(&self, dir: &Path) -> Result<Connection, OpenError> {
+        refuse_another_log(&dir.join(self.name))?;
         self.connected(dir, looking)
     }
 
@@ -228,6 +93,7 @@ impl Kind {
     }
 
     fn prepare(&self, path: &Path) -> Result<(Connection, bool), Trouble> {
+        let is_unused_copy = is_unused_copy(path);
         let connection = connected(path, false)?;
         let found = self.found(&connection)?;
         let is_new = match found {
@@ -241,7 +107,17 @@ impl Kind {
             connection.pragma_update(None, "page_size", super::PAGE)?;
             connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         }
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        let journal_mode =
+            |mode| connection.pragma_update_and_check(None, "journal_mode", mode, |_| Ok(()));
+        if is_unused_copy {
+            // An empty log may lie beside it. SQLite would go on with that log, and never note in the header
+            // that the database has a log.
+            journal_mode("DELETE")?;
+        }
+        // The note is to be on the disk before the log is: a loss of power between them would leave what looks
+        // like a backup beside the log of another database.
+        connection.pragma_update(None, "synchronous", "EXTRA")?;
+        journal_mode("WAL")?;
         let synchronous = if self.commits_sync { "FULL" } else { "NORMAL" };
         connection.pragma_update(None, "synchronous", synchronous)?;
         // Checkpoints are made by a thread of their own.
@@ -314,38 +190,6 @@ impl From<rusqlite::Error> for Trouble {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
     }
-}
-
-impl OpenError {
-    /// What a reason of the system becomes that something fails at `path`.
-    pub(super) fn system(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |reason| Self::System {
-            doing,
-            path,
-            reason,
-        }
-    }
-}
-
-/// Refuses a database that has nothing while its log has something: SQLite would delete the log, in which may be
-/// what was stored last, also where it only reads.
-///
-/// # Errors
-/// [`OpenError::Lost`].
-pub(super) fn refuse_a_log_alone(path: &Path) -> Result<(), OpenError> {
-    // SQLite takes a file of one byte for an empty one.
-    let is_empty = |path: &Path| fs::metadata(path).is_ok_and(|file| file.len() <= 1);
-    let log = log_of(path);
-    let is_lost = (is_empty(path) || !path.exists()) && log.exists() && !is_empty(&log);
-    if !is_lost {
-        return Ok(());
-    }
-    let name = log.file_name().unwrap_or_default();
-    Err(OpenError::Lost {
-        path: path.to_owned(),
-        log: name.to_string_lossy().into_owned(),
-    })
 }
 
 /// Makes the file, for this user alone, and sees to it that the directory keeps it.

@@ -8,12 +8,14 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::file::{Kind, OpenError, refuse_a_log_alone};
+use super::file::Kind;
+use super::logs::refuse_a_log_alone;
 use super::meta::{self, MetaKey};
+use super::open_error::OpenError;
+use super::pair::judge;
 use super::queue::{Contents, Encrypted, PLACES};
 use super::room::log_of;
 use super::stats::{ErrorKind, is_full};
@@ -199,7 +201,7 @@ fn as_the_file_asks(connection: &Connection, keys: &Keyring) -> rusqlite::Result
     Ok(keys.clone().refusing_plain(is_damage))
 }
 
-/// Reads the databases of `dir` whole, and names their faults. A delivery that is encrypted can be
+/// Reads the databases of `dir` whole, and names their faults and why no gateway would start with them. A delivery that is encrypted can be
 /// checked with its key alone.
 ///
 /// # Errors
@@ -212,6 +214,7 @@ pub fn check(dir: &Path, keys: &Keyring) -> Result<Checked, OpenError> {
             Err(
                 damaged @ (OpenError::Damaged { .. }
                 | OpenError::Lost { .. }
+                | OpenError::ForeignLog { .. }
                 | OpenError::Gone { .. }),
             ) => {
                 checked.faults.push(damaged.to_string());
@@ -221,6 +224,12 @@ pub fn check(dir: &Path, keys: &Keyring) -> Result<Checked, OpenError> {
         };
         if let Err(error) = check_one(&connection, kind, keys, &mut checked) {
             let fault = format!("{}: {}", kind.name, in_words(&error));
+            checked.faults.push(fault);
+        }
+    }
+    if let Err(apart) = judge(dir) {
+        let fault = apart.to_string();
+        if !checked.faults.contains(&fault) {
             checked.faults.push(fault);
         }
     }
@@ -319,26 +328,18 @@ fn check_one(
     Ok(())
 }
 
-/// The monotonic time with which the last gateway in `dir` ended, as far as it is known.
-pub fn kept_monotonic(dir: &Path) -> Option<Duration> {
-    let kind = &super::queue::KIND;
-    // What cannot be read is reported when the file is opened for writing.
-    let connection = dir
-        .join(kind.name)
-        .exists()
-        .then(|| kind.connect(dir, true))?
-        .ok()?;
-    let nanos = meta::read_number(&connection, MetaKey::Monotonic).ok()??;
-    Some(Duration::from_nanos(nanos))
-}
-
 /// Copies the databases of `dir` into the new directory `to`, each as it is at one moment. A gateway
 /// that finds the copies takes them for those of a machine that has lost power, and delivers again
-/// what it may have delivered. A backup that fails leaves nothing behind.
+/// what it may have delivered. A backup that fails leaves nothing behind. Files of two gateways are
+/// copied, and are those of two gateways after that; files of two backups would become those of one.
 ///
 /// # Errors
 /// [`OpenError`].
 pub fn back_up(dir: &Path, to: &Path) -> Result<Vec<Backup>, OpenError> {
+    match judge(dir) {
+        Ok(_) | Err(OpenError::Strangers) => {}
+        Err(error) => return Err(error),
+    }
     // A gateway may start meanwhile, so it is more than a look.
     let opened = databases(dir, |kind| kind.connect(dir, true))?.into_iter();
     let opened = opened.map(|(kind, opened)| Ok((kind, opened?)));
@@ -380,6 +381,10 @@ fn copy_all(
     written: &mut Vec<PathBuf>,
 ) -> Result<Vec<Backup>, OpenError> {
     let mut copies = Vec::new();
+    let mut mark = [0; 16];
+    getrandom::fill(&mut mark)
+        .map_err(io::Error::other)
+        .map_err(OpenError::system("drawing a random mark for", to))?;
     // The window is copied first: what it says of its own time is then true of the queue's copy too.
     for (kind, from) in databases.into_iter().rev() {
         let path = to.join(kind.name);
@@ -390,7 +395,7 @@ fn copy_all(
             .open(&path)
             .map_err(OpenError::system("making", &path))?;
         written.push(path.clone());
-        copy(&from, &path).map_err(|reason| match ErrorKind::of(&reason) {
+        copy(&from, &path, &mark).map_err(|reason| match ErrorKind::of(&reason) {
             ErrorKind::Damaged => kind.refusal(&dir.join(kind.name), reason.into()),
             _ => OpenError::NotCopied {
                 from: dir.join(kind.name),
@@ -432,7 +437,7 @@ fn make_empty(to: &Path) -> Result<bool, OpenError> {
     }
 }
 
-fn copy(from: &Connection, path: &Path) -> rusqlite::Result<()> {
+fn copy(from: &Connection, path: &Path, mark: &[u8]) -> rusqlite::Result<()> {
     let text = path
         .to_str()
         .ok_or_else(|| rusqlite::Error::InvalidPath(path.to_owned()))?;
@@ -442,5 +447,6 @@ fn copy(from: &Connection, path: &Path) -> rusqlite::Result<()> {
     // The copy is older than what its gateway did last.
     meta::write(&copy, MetaKey::CleanStop, None)?;
     meta::write(&copy, MetaKey::Boot, None)?;
+    meta::write(&copy, MetaKey::Backup, Some(mark))?;
     copy.close().map_err(|(_, error)| error)
 }

@@ -29,6 +29,8 @@ pub enum MetaKey {
     /// The same for the claims that are stored with their deliveries, which a loss of power takes none
     /// of: the files are those of a backup.
     QueueGap,
+    /// That the file goes back to a backup: a random mark, which the other file of that backup has too.
+    Backup,
     /// The routes of which claims were ever stored with deliveries: their digests, 16 bytes each.
     StoredRoutes,
     /// Whether a route is paused, and by what.
@@ -57,6 +59,7 @@ impl MetaKey {
             Self::Complete => "complete".to_owned(),
             Self::Gap => "gap".to_owned(),
             Self::QueueGap => "queue_gap".to_owned(),
+            Self::Backup => "backup".to_owned(),
             Self::StoredRoutes => "stored_routes".to_owned(),
             Self::Pause(route) => format!("pause {}", route.0),
             Self::Keys => "keys".to_owned(),

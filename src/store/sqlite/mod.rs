@@ -12,8 +12,11 @@ mod faults;
 mod file;
 mod inspect;
 mod journal;
+mod logs;
 mod meta;
+mod open_error;
 mod pace;
+mod pair;
 mod place;
 mod queue;
 mod room;
@@ -26,9 +29,10 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use file::OpenError;
-pub use inspect::{Backup, Checked, Deliveries, Info, back_up, check, info, kept_monotonic};
+pub use inspect::{Backup, Checked, Deliveries, Info, back_up, check, info};
 pub use meta::MetaKey;
+pub use open_error::OpenError;
+pub use pair::judge;
 pub use queue::{Encrypted, Head, QueueDb};
 pub use room::{LATER, RESERVE};
 pub use stats::{ErrorKind, Errors, Observer, Stats};

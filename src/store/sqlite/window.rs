@@ -12,9 +12,10 @@ use futures_channel::oneshot;
 use rusqlite::{Connection, Statement};
 
 use super::database::{Database, Opened};
-use super::file::{Kind, OpenError};
+use super::file::Kind;
 use super::journal::{self, Journal};
 use super::meta::{self, MetaKey};
+use super::open_error::OpenError;
 use super::room::Purpose;
 use super::stats::{Errors, Observer, Shared, Stats};
 use super::writer::{Ledger, Left, Written};

@@ -21,8 +21,9 @@ use futures_channel::oneshot;
 use rusqlite::Connection;
 
 use super::database::{Database, Opened, closed};
-use super::file::{Kind, OpenError};
+use super::file::Kind;
 use super::meta::{self, MetaKey};
+use super::open_error::OpenError;
 use super::stats::{ErrorKind, Errors, Observer, Stats};
 use super::{failure, in_words, journal};
 use crate::clock::Clock;

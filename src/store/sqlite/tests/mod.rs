@@ -5,6 +5,7 @@ mod failures;
 mod file;
 mod inspect;
 mod queue;
+mod restored;
 mod scarce;
 mod trace;
 mod window;
