@@ -197,5 +197,11 @@ fn back_up(directory: &Path, to: &Path) -> anyhow::Result<()> {
     for copy in sqlite::back_up(directory, to)? {
         print(&format!("{}: {} bytes", copy.path.display(), copy.bytes));
     }
+    // Each file may still be of use in a directory of its own.
+    if let Err(apart) = sqlite::judge(to) {
+        note(&format!(
+            "verigate: the files were copied, but no gateway starts with them: {apart}"
+        ));
+    }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use verigate::clock::Clock;
 use verigate::store::QueueStore as _;
-use verigate::store::sqlite::{QueueDb, WindowDb};
+use verigate::store::sqlite::{MetaKey, QueueDb, WindowDb};
 
 use crate::stage::Folder;
 
@@ -55,6 +55,33 @@ fn databases_are_described_checked_and_copied_while_a_gateway_has_them() {
                 "name a new one in a directory that exists",
             ]);
     }
+}
+
+/// It said no word of that, and `check` found no fault.
+#[test]
+fn databases_of_two_gateways_are_a_fault_and_are_copied_with_a_word_about_it() {
+    let folder = Folder::new();
+    let dir = folder.path().join("state");
+    fs::create_dir(&dir).expect("a directory");
+    let queue = QueueDb::open(&dir, &Clock::system(), None).expect("a database");
+    let window = WindowDb::open(&dir, &Clock::system(), None).expect("a database");
+    let key = MetaKey::DigestKey;
+    queue.set_meta(key, Some(&[1; 16])).expect("a key");
+    window.set_meta(key, Some(&[2; 16])).expect("a key");
+    let words = "queue.db and window.db were not written by the same gateway";
+    folder
+        .run(["state", "check", "state"])
+        .expect_code(1)
+        .expect_words(&[words, "there is a fault"]);
+    folder
+        .run(["state", "backup", "state", "copy"])
+        .expect_code(0)
+        .expect_words(&[
+            "copy/queue.db: ",
+            "copy/window.db: ",
+            "no gateway starts",
+            words,
+        ]);
 }
 
 #[test]

@@ -16,10 +16,10 @@ use super::logs::refuse_a_log_alone;
 use super::meta::{self, MetaKey};
 use super::open_error::OpenError;
 use super::pair::judge;
-use super::queue::{Contents, Encrypted, PLACES};
+use super::queue::{Contents, Encrypted, PLACES, named};
 use super::room::log_of;
 use super::stats::{ErrorKind, is_full};
-use super::{KINDS, in_words, journal};
+use super::{KINDS, failure, in_words, journal};
 use crate::queue::{Number, State};
 use crate::store::StoreError;
 use crate::store::sealing::{KeyId, Keyring, Unreadable};
@@ -290,17 +290,24 @@ fn check_one(
         Err(why @ StoreError::Content(_)) => faults.push(format!("{name}: {why}")),
     };
     note(journal::read_all(&transaction, name, &mut |_| {}));
+    for broken in meta::broken(&transaction)? {
+        let said = format!("{name}: its {broken} is broken");
+        note(Err(StoreError::Damaged(said.into())));
+    }
     if name != super::queue::KIND.name {
         return Ok(());
     }
     note(super::queue::each_delivery(&transaction, &mut |_| {}));
+    let routes = super::queue::routes(&transaction);
+    note(routes.map(drop).map_err(|error| failure(name, &error)));
     let mut lonely_ones = BTreeSet::new();
     for (lonely, what) in lonely() {
         let mut select = transaction.prepare(&lonely)?;
         let mut rows = select.query(())?;
         while let Some(row) = rows.next()? {
             let number: i64 = row.get(0)?;
-            faults.push(format!("{name}: the delivery of number {number} {what}"));
+            let delivery = named(&transaction, Number(number.cast_unsigned()));
+            faults.push(format!("{name}: {delivery} {what}"));
             lonely_ones.insert(number);
         }
     }
@@ -319,10 +326,10 @@ fn check_one(
             Some(StoreError::Content(Unreadable::NoKey(key))) => {
                 *unchecked.entry(key).or_default() += 1;
             }
-            Some(why) => faults.push(format!(
-                "{name}: the delivery of number {} is damaged: {why}",
-                number.0
-            )),
+            Some(why) => {
+                let delivery = named(&transaction, number);
+                faults.push(format!("{name}: {delivery} is damaged: {why}"));
+            }
         }
     }
     Ok(())

@@ -81,6 +81,24 @@ pub(super) fn read(connection: &Connection, key: MetaKey) -> rusqlite::Result<Op
         .optional()
 }
 
+/// The facts without which no gateway starts, and that are not of the size in which they are written, in words.
+pub(super) fn broken(connection: &Connection) -> rusqlite::Result<Vec<&'static str>> {
+    let facts = [
+        (MetaKey::DigestKey, 16, "key of digests"),
+        (MetaKey::Wall, 8, "time"),
+        (MetaKey::Complete, 8, "time"),
+        (MetaKey::Gap, 16, "time"),
+        (MetaKey::QueueGap, 16, "time"),
+    ];
+    let mut broken = Vec::new();
+    for (key, size, words) in facts {
+        if read(connection, key)?.is_some_and(|value| value.len() != size) {
+            broken.push(words);
+        }
+    }
+    Ok(broken)
+}
+
 /// Writes a fact; `None` removes it.
 pub(super) fn write(
     connection: &Connection,

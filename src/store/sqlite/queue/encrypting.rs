@@ -16,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::contents::{Contents, Fault};
 use super::rows::{PIECE, piece_number};
-use super::{begun, sealed};
+use super::{begun, named, sealed};
 use crate::queue::Number;
 use crate::store::Content;
 use crate::store::sealing::{KeyId, Keyring, Owner, Part, Seal, Sealing};
@@ -281,8 +281,8 @@ fn encrypt(
         Err(Fault::Sqlite(error)) => return Err(error),
         Err(Fault::Content(why)) => {
             log::error!(
-                "state: queue.db: the delivery of number {} is damaged, and was not encrypted: {why}",
-                number.0
+                "state: queue.db: {} is damaged, and was not encrypted: {why}",
+                named(connection, number)
             );
             return Ok(false);
         }

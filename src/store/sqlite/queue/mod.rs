@@ -37,7 +37,7 @@ pub use encrypting::Encrypted;
 pub(super) use encrypting::{counted, plain_is_damage};
 use ledger::Queue;
 use records::{Accepting, Record};
-pub(super) use rows::PLACES;
+pub(super) use rows::{PLACES, routes};
 
 pub(super) static KIND: Kind = Kind {
     name: "queue.db",
@@ -108,7 +108,7 @@ impl QueueDb {
         database.share(is_shared);
         let reader = KIND.connect(dir, true)?;
         // What cannot be read is reported by those who ask for all routes.
-        let known = rows::routes(&reader).unwrap_or_default().into_iter();
+        let known = routes(&reader).unwrap_or_default().into_iter();
         let routes = known.map(|route| ((route.name, route.provider), route.number));
         let routes = Mutex::new(routes.collect());
         let (reads, asked) = channel();
@@ -364,7 +364,7 @@ impl QueueStore for QueueDb {
     }
 
     fn routes(&self) -> Result<Vec<Route>, StoreError> {
-        rows::routes(&self.database.reader()?).map_err(|error| failure(KIND.name, &error))
+        routes(&self.database.reader()?).map_err(|error| failure(KIND.name, &error))
     }
 }
 
@@ -410,6 +410,15 @@ fn sealed<'b>(
 
 fn not_encrypted(why: NotEncrypted) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(why.into())
+}
+
+/// The delivery of this number in words: by its id, which operators know, where that can be read.
+pub(super) fn named(connection: &Connection, number: Number) -> String {
+    match rows::id(connection, number) {
+        Ok(id) => format!("the delivery {id} (number {})", number.0),
+        // Where it cannot be read, its table and its number are all that is known.
+        Err(_) => format!("the delivery of number {}", number.0),
+    }
 }
 
 /// Calls `each` with every delivery, in order.

@@ -122,6 +122,14 @@ pub(super) fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Ma
     Ok(found.map(|found| Mark(found.cast_unsigned())))
 }
 
+/// The id of a delivery.
+pub(super) fn id(connection: &Connection, number: Number) -> rusqlite::Result<DeliveryId> {
+    let select = "select id from delivery where number = ?1";
+    connection.query_row(select, [integer(number.0)], |row| {
+        Ok(DeliveryId(row.get::<_, Id>(0)?.0))
+    })
+}
+
 /// The id of a delivery in its column.
 pub(super) struct Id(pub(super) u128);
 
@@ -171,7 +179,7 @@ pub(super) fn route(
 }
 
 /// All routes that have a number.
-pub(super) fn routes(connection: &Connection) -> rusqlite::Result<Vec<Route>> {
+pub(in crate::store::sqlite) fn routes(connection: &Connection) -> rusqlite::Result<Vec<Route>> {
     let mut select = connection.prepare("select number, name, provider from route")?;
     let routes = select.query_map((), |row| {
         Ok(Route {

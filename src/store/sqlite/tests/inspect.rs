@@ -78,12 +78,14 @@ fn faults_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     let queue = QueueDb::open(dir, &Clock::system(), None).unwrap();
-    for name in 1..5 {
+    for name in 1..6 {
         wait(queue.accept(delivery(name, if name == 4 { 2 << 20 } else { 1 }))).unwrap();
     }
     drop(queue);
+    let id = |name| delivery(name, 0).id;
     let database = Connection::open(dir.join("queue.db")).unwrap();
     for sql in [
+        "update content set body = x'00' where number = 5",
         "delete from content where number = 1",
         "delete from delivery where number = 2",
         "update claim set bytes = x'09' where number = 3",
@@ -95,11 +97,16 @@ fn faults_are_named() {
     drop(database);
     let faults = check(dir).unwrap().join("\n");
     for words in [
-        "queue.db: the delivery of number 1 has neither",
+        &format!("queue.db: the delivery {} (number 1) has neither", id(1)),
         "queue.db: the delivery of number 2 has head and body but",
         "queue.db: row 3 of the table claim",
         "queue.db: row 3 of the table delivery",
-        "queue.db: the delivery of number 4 has a body of which",
+        "queue.db: the delivery of number 3 is damaged",
+        &format!(
+            "queue.db: the delivery {} (number 4) has a body of which",
+            id(4)
+        ),
+        &format!("queue.db: the delivery {} (number 5) is damaged", id(5)),
     ] {
         assert!(faults.contains(words), "{words} in {faults}");
     }

@@ -253,3 +253,17 @@ fn files_of_two_gateways_are_a_fault_and_stay_so_in_a_copy() {
         assert!(matches!(judge(&dir), Err(OpenError::Strangers)));
     }
 }
+
+#[test]
+fn a_fact_without_which_no_gateway_starts_is_a_fault() {
+    let folder = Folder::killed();
+    let dir = folder.dir("stopped");
+    let window = WindowDb::open(&dir, &Clock::system(), None).unwrap();
+    window.set_meta(MetaKey::DigestKey, Some(&[1; 15])).unwrap();
+    window.set_meta(MetaKey::Complete, Some(&[1; 9])).unwrap();
+    drop(window);
+    let found = check(&dir, &Keyring::default()).unwrap();
+    let expected =
+        ["key of digests", "time"].map(|fact| format!("window.db: its {fact} is broken"));
+    assert_eq!(found.faults, expected);
+}
