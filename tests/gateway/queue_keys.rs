@@ -71,6 +71,18 @@ fn take(gateway: &Gateway) -> (Delivery, String) {
     (delivery, id)
 }
 
+/// The failed attempts of each delivery on a page of the list, as they are on disk.
+fn histories(gateway: &Gateway, list: &str) -> Vec<Vec<serde_json::Value>> {
+    let listed = page(gateway, list).json();
+    let listed = listed["deliveries"].as_array().expect("a list").clone();
+    let history = |one: &serde_json::Value| {
+        let id = one["delivery_id"].as_str().expect("an id");
+        let shown = page(gateway, &format!("/queue/{id}")).json();
+        shown["history"].as_array().cloned().unwrap_or_default()
+    };
+    listed.iter().map(history).collect()
+}
+
 /// Whether a text is in a file of the state directory.
 fn is_on_disk(gateway: &Gateway, text: &str) -> bool {
     let files = fs::read_dir(gateway.folder().join("state")).expect("a directory");
@@ -398,6 +410,13 @@ fn qu_21_what_was_changed_on_disk_is_dead_and_does_not_stop_the_others() {
         let gateway = started(&upstream, keys);
         let deliveries: Vec<_> = (0..4).map(|_| take(&gateway)).collect();
         upstream.wait_for(4);
+        // What became of the attempts is on disk a moment later.
+        let is_written = || {
+            histories(&gateway, "/queue")
+                .iter()
+                .all(|ends| ends.len() == 1)
+        };
+        assert!(eventually(LATE, is_written), "{}", gateway.stderr());
         let state = gateway.folder().join("state");
         let seen = upstream.count();
         let gateway = gateway.killed_then(&config(&upstream, keys), || {
@@ -421,14 +440,13 @@ fn qu_21_what_was_changed_on_disk_is_dead_and_does_not_stop_the_others() {
             gateway.stderr()
         );
         assert!(later().iter().all(|got| got.body == whole.body()));
-        let list = || {
-            let page = page(&gateway, "/queue?state=dead").json();
-            page["deliveries"].as_array().expect("a list").clone()
+        let are_written = || {
+            let mut dead = histories(&gateway, "/queue?state=dead").into_iter();
+            dead.all(|ends| ends.last().is_some_and(|end| end["error"] == "damaged"))
         };
-        // What became of an attempt is shown once it is written.
-        let is_shown = || list().iter().all(|one| one["last_error"] == "damaged");
-        assert!(eventually(LATE, is_shown), "{:?}", list());
-        let listed = list();
+        assert!(eventually(LATE, are_written), "{}", gateway.stderr());
+        let listed = page(&gateway, "/queue?state=dead").json();
+        let listed = listed["deliveries"].as_array().expect("a list").clone();
         assert_eq!(listed.len(), 3);
         for one in &listed {
             let id = one["delivery_id"].as_str().expect("an id");
@@ -461,13 +479,12 @@ fn qu_21_what_was_changed_on_disk_is_dead_and_does_not_stop_the_others() {
         let checked = check.output().expect("the binary runs");
         let shown = String::from_utf8_lossy(&checked.stdout).into_owned();
         assert_eq!(checked.status.code(), Some(1), "{shown}");
-        for number in 1..4 {
-            assert!(
-                shown.contains(&format!("of number {number} is damaged")),
-                "{shown}"
-            );
+        for (number, one) in (1..4).zip(&listed) {
+            let id = one["delivery_id"].as_str().expect("an id");
+            let words = format!("the delivery {id} (number {number}) is damaged");
+            assert!(shown.contains(&words), "{words}: {shown}");
         }
-        assert!(!shown.contains("of number 4"), "{shown}");
+        assert!(!shown.contains("number 4"), "{shown}");
     }
 }
 
