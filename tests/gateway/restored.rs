@@ -87,10 +87,10 @@ impl Restoring {
         let file = self.gateway.config_file();
         let file = file.to_str().expect("a path");
         for (arguments, code) in [
-            (&["run", "--config", file][..], 1),
-            (&["check", file], 2),
+            (&["check", file][..], 2),
             (&["state", "check", "state"], 1),
             (&["state", "backup", "state", "other"], 1),
+            (&["run", "--config", file], 1),
         ] {
             let output = command(&self.gateway, &self.config, arguments);
             let said = [output.stdout, output.stderr].concat();
