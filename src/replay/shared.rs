@@ -98,8 +98,8 @@ impl SharedWindow {
         self.granted().remove(&(ticket.key, ticket.serial))
     }
 
-    /// Asks no other process any more, because that cannot be done or this one ends. What it did not answer
-    /// is written down.
+    /// Asks the other process nothing more: it cannot be asked, or this one ends. What it did not answer is
+    /// written down.
     pub fn ask_no_more(&self, now: Now) {
         let left = self.authority().map(|authority| authority.end());
         for question in left.into_iter().flatten() {
@@ -439,10 +439,9 @@ mod tests {
     #[test]
     fn what_was_granted_elsewhere_is_forgotten_once_it_is_settled() {
         let it = Setting::new(Unanswered::Late);
-        let settle: [&dyn Fn(Ticket); 3] = [
+        let settle: [&dyn Fn(Ticket); 2] = [
             &|ticket| assert!(ready(it.window.commit_stored(ticket, it.clock.now())).is_err()),
             &|ticket| assert!(ready(it.window.release(ticket)).is_err()),
-            &|ticket| it.window.abandon(ticket),
         ];
         for settle in settle {
             let granted = claimed(&it.window, 2, &it.clock);
@@ -450,5 +449,16 @@ mod tests {
             settle(granted);
             assert!(it.window.granted().is_empty());
         }
+    }
+
+    /// Whoever waits for a commit may be gone before its answer, as where the grace of a process is over.
+    #[test]
+    fn what_was_granted_elsewhere_is_written_down_also_where_its_commit_was_cut_short() {
+        let it = Setting::new(Unanswered::Late);
+        let granted = claimed(&it.window, 2, &it.clock);
+        it.window.abandon(granted);
+        it.window
+            .settle_here(Question::Commit(granted), it.clock.now());
+        assert_eq!(it.found(), [None, Some(Decision::Redelivery)]);
     }
 }
