@@ -77,12 +77,11 @@ fn the_least_busy_gets_the_next_delivery() {
     let gateway = Gateway::start(&Config::new().route(route));
     let latch = Latch::closed();
     slow.behave(Behaviour::answer_after(&latch, &Reply::new(200)));
+    // An upstream has a delivery in hand until its line is in the log, which may be after its answer.
+    let all_of_fast_are_over = || eventually(SOON, || gateway.log_lines().len() == fast.count());
     let mut waiting = gateway.connect();
     while slow.count() == 0 {
-        // What the other one has got is over, so that it is the least busy below.
-        if fast.count() > 0 {
-            waiting.answer().expect_status(200);
-        }
+        assert!(all_of_fast_are_over());
         let before = fast.count();
         waiting = gateway.connect();
         waiting.send(Delivery::fresh().bytes());
@@ -90,7 +89,10 @@ fn the_least_busy_gets_the_next_delivery() {
         assert!(arrived);
     }
     let before = fast.count();
-    deliver(&gateway, 6);
+    for _ in 0..6 {
+        assert!(all_of_fast_are_over());
+        deliver(&gateway, 1);
+    }
     assert_eq!((slow.count(), fast.count()), (1, before + 6));
     latch.open();
     waiting.answer().expect_status(200);
