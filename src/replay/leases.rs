@@ -231,7 +231,7 @@ mod tests {
     use super::*;
     use crate::clock::{Clock, UnixMillis};
     use crate::replay::{Claimed, ReplayWindow as _, WindowError};
-    use crate::verify::claim::{Decision, Fingerprint, Mark};
+    use crate::verify::claim::{Decision, sample};
 
     const LEASE: Duration = Duration::from_secs(15);
 
@@ -240,25 +240,6 @@ mod tests {
         window: MemoryWindow,
         leases: Leases,
         clock: Clock,
-    }
-
-    fn arrival(id: u128) -> Arrival {
-        Arrival {
-            key: ClaimKey(id),
-            body: Mark(2),
-            path: None,
-            variant: Mark(0),
-            variants: 1,
-            repeats: None,
-            signed_at: Some(UnixMillis(1_750_000_000_000)),
-            route: Fingerprint(3),
-            event: None,
-            request: Mark(4),
-            ttl: Duration::from_secs(3600),
-            fresh_until: None,
-            route_capacity: None,
-            share: 1,
-        }
     }
 
     impl Setting {
@@ -276,7 +257,7 @@ mod tests {
         }
 
         fn claim(&self, id: u128) -> Result<Claimed, WindowError> {
-            let decided = self.window.try_claim(&arrival(id), self.clock.now());
+            let decided = self.window.try_claim(&sample(id), self.clock.now());
             decided.map(|(claimed, _)| claimed)
         }
 
@@ -409,7 +390,7 @@ mod tests {
         }
 
         fn stored(&self, id: u128) -> Change {
-            Change::Done(Box::new(arrival(id)), self.clock.now())
+            Change::Done(Box::new(sample(id)), self.clock.now())
         }
     }
 
@@ -447,7 +428,7 @@ mod tests {
         });
         let repeated = Arrival {
             repeats,
-            ..arrival(2)
+            ..sample(2)
         };
         let now = it.clock.now();
         let claim = |it: &Setting| {

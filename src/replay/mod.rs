@@ -196,7 +196,7 @@ mod tests {
 
     use super::*;
     use crate::clock::UnixMillis;
-    use crate::verify::claim::Fingerprint;
+    use crate::verify::claim::sample;
 
     const NOW: Now = Now {
         wall: UnixMillis(1_750_000_000_000),
@@ -211,23 +211,7 @@ mod tests {
     }
 
     fn ask<W: ReplayWindow>(window: &W) -> Result<Claimed, WindowError> {
-        let arrival = Arrival {
-            key: ClaimKey(1),
-            body: Mark(2),
-            path: None,
-            variant: Mark(0),
-            variants: 1,
-            repeats: None,
-            signed_at: None,
-            route: Fingerprint(3),
-            event: None,
-            request: Mark(4),
-            ttl: Duration::from_secs(60),
-            fresh_until: None,
-            route_capacity: None,
-            share: 1,
-        };
-        ready(window.claim(&arrival, NOW))
+        ready(window.claim(&sample(1), NOW))
     }
 
     fn claim<W: ReplayWindow>(window: &Arc<W>) -> Claim<W> {

@@ -280,39 +280,17 @@ impl ReplayWindow for SharedWindow {
 #[cfg(test)]
 mod tests {
     use std::task::{Context, Poll, Waker};
-    use std::time::Duration;
 
     use super::*;
     use crate::clock::{Clock, UnixMillis};
     use crate::replay::journal::{Journal, Told};
     use crate::replay::passing::Change;
-    use crate::verify::claim::{Decision, Fingerprint, Mark};
-
-    const ROUTE: Fingerprint = Fingerprint(3);
+    use crate::verify::claim::{Decision, Fingerprint, sample};
 
     fn ready<T>(future: impl Future<Output = T>) -> T {
         match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(value) => value,
             Poll::Pending => panic!("nothing waits here"),
-        }
-    }
-
-    fn arrival(id: u128) -> Arrival {
-        Arrival {
-            key: ClaimKey(id),
-            body: Mark(2),
-            path: None,
-            variant: Mark(0),
-            variants: 1,
-            repeats: None,
-            signed_at: None,
-            route: ROUTE,
-            event: None,
-            request: Mark(4),
-            ttl: Duration::from_secs(3600),
-            fresh_until: None,
-            route_capacity: None,
-            share: 1,
         }
     }
 
@@ -388,7 +366,7 @@ mod tests {
             for (_, change) in &*self.notes.0.lock().unwrap() {
                 next.take_over(change);
             }
-            [1, 2].map(|id| match next.try_claim(&arrival(id), self.clock.now()) {
+            [1, 2].map(|id| match next.try_claim(&sample(id), self.clock.now()) {
                 Ok((Claimed::Denied(decision), _)) => Some(decision),
                 _ => None,
             })
@@ -397,7 +375,7 @@ mod tests {
 
     #[track_caller]
     fn claimed(window: &SharedWindow, id: u128, clock: &Clock) -> Ticket {
-        match ready(window.claim(&arrival(id), clock.now())) {
+        match ready(window.claim(&sample(id), clock.now())) {
             Ok(Claimed::Granted(ticket)) => ticket,
             other => panic!("{other:?} instead of a claim"),
         }
@@ -415,7 +393,7 @@ mod tests {
         assert_eq!(ready(it.window.commit(it.own, now)), Ok(()));
         assert_eq!(it.found(), [seen, seen]);
         let kept = &it.notes.0.lock().unwrap()[0].1;
-        assert!(matches!(kept, Change::Done(done, _) if **done == arrival(2)));
+        assert!(matches!(kept, Change::Done(done, _) if **done == sample(2)));
         assert!(it.window.granted().is_empty());
     }
 

@@ -292,3 +292,24 @@ pub fn refusal(decision: Decision, policy: &Policy) -> Option<Refusal> {
         Decision::Conflict(Conflict::Variant) => conflict(OTHER_TYPE),
     })
 }
+
+/// A delivery for tests, whose key is the number `id`.
+#[cfg(test)]
+pub(crate) fn sample(id: u128) -> Arrival {
+    Arrival {
+        key: ClaimKey(id),
+        body: Mark(2),
+        path: None,
+        variant: Mark(0),
+        variants: 1,
+        repeats: None,
+        signed_at: None,
+        route: Fingerprint(3),
+        event: None,
+        request: Mark(4),
+        ttl: Duration::from_secs(3600),
+        fresh_until: None,
+        route_capacity: None,
+        share: 1,
+    }
+}

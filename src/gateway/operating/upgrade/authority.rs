@@ -291,26 +291,7 @@ mod tests {
     use crate::clock::UnixMillis;
     use crate::replay::journal::{Journal, Told, Written};
     use crate::replay::{Claim, ReplayWindow as _, Settlement};
-    use crate::verify::claim::{Arrival, ClaimKey, Fingerprint, Mark};
-
-    fn arrival() -> Arrival {
-        Arrival {
-            key: ClaimKey(1),
-            body: Mark(2),
-            path: None,
-            variant: Mark(0),
-            variants: 1,
-            repeats: None,
-            signed_at: None,
-            route: Fingerprint(3),
-            event: None,
-            request: Mark(4),
-            ttl: Duration::from_secs(3600),
-            fresh_until: None,
-            route_capacity: None,
-            share: 1,
-        }
-    }
+    use crate::verify::claim::{Fingerprint, sample};
 
     /// Counts what it is given to write.
     #[derive(Debug, Default)]
@@ -348,7 +329,7 @@ mod tests {
             let journal = Arc::<Counting>::clone(&written);
             window.here().set_journal(journal);
             let clock = Clock::set_to(UnixMillis(1_750_000_000_000));
-            let claimed = runtime.block_on(window.claim(&arrival(), clock.now()));
+            let claimed = runtime.block_on(window.claim(&sample(1), clock.now()));
             let Ok(Claimed::Granted(ticket)) = claimed else {
                 panic!("{claimed:?} instead of a claim");
             };

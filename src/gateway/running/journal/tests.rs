@@ -3,7 +3,7 @@
 use super::*;
 use crate::clock::Clock;
 use crate::replay::{Claimed, ReplayWindow as _};
-use crate::verify::claim::{Arrival, ClaimKey, Mark};
+use crate::verify::claim::sample;
 
 /// A moment of another thread: what it does falls between two shards of a writing.
 type Moment = Box<dyn FnOnce() + Send>;
@@ -35,25 +35,6 @@ impl Journal for Interrupted {
     }
 }
 
-fn arrival(id: u128) -> Arrival {
-    Arrival {
-        key: ClaimKey(id),
-        body: Mark(2),
-        path: None,
-        variant: Mark(0),
-        variants: 1,
-        repeats: None,
-        signed_at: Some(UnixMillis(1_750_000_000_000)),
-        route: Fingerprint(3),
-        event: None,
-        request: Mark(4),
-        ttl: Duration::from_secs(3600),
-        fresh_until: None,
-        route_capacity: None,
-        share: 1,
-    }
-}
-
 /// The process that took over was told that the file had everything, and the old one wrote the other shards behind
 /// what the new one had written by then, or did not write them at all.
 #[tokio::test]
@@ -76,7 +57,7 @@ async fn a_window_that_passes_while_it_is_written_is_missing_in_the_file_and_not
     let now = clock.now();
     for id in 0..EVENTS {
         // By the upper bits a key has its shard.
-        let claimed = window.claim(&arrival(id << 112), now).await;
+        let claimed = window.claim(&sample(id << 112), now).await;
         let Ok(Claimed::Granted(ticket)) = claimed else {
             panic!("{claimed:?}");
         };
