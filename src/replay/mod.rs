@@ -229,7 +229,7 @@ mod tests {
         drop(held);
         assert_eq!(window.entries(), 0);
         ready(claim(&window).settle(Settlement::Done, NOW)).unwrap();
-        assert_eq!(ask(&*window), Ok(Claimed::Denied(Decision::Redelivery)));
+        assert_eq!(ask(&*window), Ok(Claimed::Denied(Decision::Replay)));
     }
 
     #[test]

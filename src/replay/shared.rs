@@ -385,7 +385,7 @@ mod tests {
     #[test]
     fn rx_36_where_the_authority_is_gone_what_it_granted_is_written_down_as_done_too() {
         let it = Setting::new(Unanswered::Over);
-        let (seen, now) = (Some(Decision::Redelivery), it.clock.now());
+        let (seen, now) = (Some(Decision::Replay), it.clock.now());
         let granted = claimed(&it.window, 2, &it.clock);
         assert_eq!(it.found(), [None, None]);
         assert_eq!(ready(it.window.commit(granted, now)), Ok(()));
@@ -411,7 +411,7 @@ mod tests {
             it.window
                 .settle_here(Question::Commit(ticket), it.clock.now());
         }
-        assert_eq!(it.found(), [Some(Decision::Redelivery); 2]);
+        assert_eq!(it.found(), [Some(Decision::Replay); 2]);
     }
 
     #[test]
@@ -437,6 +437,6 @@ mod tests {
         it.window.abandon(granted);
         it.window
             .settle_here(Question::Commit(granted), it.clock.now());
-        assert_eq!(it.found(), [None, Some(Decision::Redelivery)]);
+        assert_eq!(it.found(), [None, Some(Decision::Replay)]);
     }
 }

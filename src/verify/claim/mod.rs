@@ -303,7 +303,7 @@ pub(crate) fn sample(id: u128) -> Arrival {
         variant: Mark(0),
         variants: 1,
         repeats: None,
-        signed_at: None,
+        signed_at: Some(UnixMillis(1_750_000_000_000)),
         route: Fingerprint(3),
         event: None,
         request: Mark(4),
