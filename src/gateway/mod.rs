@@ -231,18 +231,12 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
         admin_stopping,
         1,
     ));
-    let has_predecessor = Arc::clone(&running.has_predecessor);
     let has_met = predecessor.is_some();
     let is_successor = match predecessor {
         None => false,
-        Some(predecessor) => operating::take_over(
-            predecessor,
-            &running,
-            &file,
-            &mut state_dir,
-            &has_predecessor,
-            kept.as_ref(),
-        )?,
+        Some(predecessor) => {
+            operating::take_over(predecessor, &running, &file, &mut state_dir, kept.as_ref())?
+        }
     };
     let lock = state_dir.as_ref().map(|dir| dir.file().try_clone());
     let lock = lock.transpose().unwrap_or_else(|error| {
@@ -264,7 +258,6 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
             Arc::clone(&running),
             sockets.clone(),
             lock,
-            Arc::clone(&has_predecessor),
             Arc::clone(&handed),
         );
         if let Err(error) = upgradable.listen(listener) {
@@ -275,7 +268,6 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     let takeover = stop::Takeover {
         has_met,
         is_successor,
-        has_predecessor,
         handed,
         sockets,
         admin_stop,
@@ -452,7 +444,7 @@ fn build(
             .ok_or_else(|| StartError::Build("header names".into()))?,
         stopping: AtomicBool::new(false),
         leaving: AtomicBool::new(false),
-        has_predecessor: Arc::default(),
+        has_predecessor: AtomicBool::new(false),
         connections,
         acme,
         reloads: running::reloads::Reloads::new(files, lowered),

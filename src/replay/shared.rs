@@ -283,9 +283,9 @@ mod tests {
 
     use super::*;
     use crate::clock::{Clock, UnixMillis};
-    use crate::replay::journal::{Journal, Told};
+    use crate::replay::journal::{Journal, Notes};
     use crate::replay::passing::Change;
-    use crate::verify::claim::{Decision, Fingerprint, sample};
+    use crate::verify::claim::{Decision, sample};
 
     fn ready<T>(future: impl Future<Output = T>) -> T {
         match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -317,20 +317,6 @@ mod tests {
 
         fn end(&self) -> Vec<Question> {
             Vec::new()
-        }
-    }
-
-    #[derive(Debug, Default)]
-    struct Notes(Mutex<Vec<Told>>);
-
-    impl Journal for Notes {
-        fn append(&self, told: Vec<Told>) -> Written {
-            self.0.lock().unwrap().extend(told);
-            Box::pin(std::future::ready(()))
-        }
-
-        fn up_to_now(&self, _: Fingerprint) -> Written {
-            Box::pin(std::future::ready(()))
         }
     }
 

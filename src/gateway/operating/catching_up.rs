@@ -7,7 +7,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -54,10 +54,10 @@ pub(super) fn catch_up(running: &Arc<Running>, path: &Path) {
 }
 
 /// Loads the secrets that come to the process before this one, as long as that one is there.
-pub(super) async fn follow(running: Arc<Running>, path: &Path, has_predecessor: &AtomicBool) {
+pub(super) async fn follow(running: Arc<Running>, path: &Path) {
     loop {
         // Before the look, so that there is a look after its end.
-        let is_last = !has_predecessor.load(Ordering::Acquire);
+        let is_last = !running.has_predecessor.load(Ordering::Acquire);
         let mut pause = PAUSE;
         if misses_a_secret(&running) {
             let asked_by = "a secret has come to the process before this one";

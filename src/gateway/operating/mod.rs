@@ -26,7 +26,6 @@ pub(crate) use notes::Notes;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use crate::config::Config;
 use crate::gateway::running::Running;
@@ -66,7 +65,7 @@ pub(crate) fn held_state_dir(
 }
 
 /// Takes over from the gateway before this one, whose claims are answered for until it has ended;
-/// `has_predecessor` is true until then. `false` if that gateway has ended before: this process starts
+/// `Running::has_predecessor` is true until then. `false` if that gateway has ended before: this process starts
 /// as usual, and holds the state directory by itself. What that gateway has loaded from the files of
 /// the configuration at `path` is in force here, too.
 ///
@@ -78,7 +77,6 @@ pub(crate) fn take_over(
     running: &Arc<Running>,
     path: &Path,
     held: &mut Option<StateDir>,
-    has_predecessor: &Arc<AtomicBool>,
     kept: Option<&Kept>,
 ) -> Result<bool, UpgradeError> {
     let tail = predecessor.take_over(running)?;
@@ -97,7 +95,7 @@ pub(crate) fn take_over(
         catching_up::catch_up(running, path);
         return Ok(false);
     };
-    tail.answer(has_predecessor);
+    tail.answer();
     catching_up::catch_up(running, path);
     if let (Some(held), Some(dir)) = (held, dir) {
         held.name_owner(&dir);

@@ -2,7 +2,7 @@
 //! Shutdown, Reload). The housekeeping of each second runs beside them.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -43,8 +43,6 @@ pub(crate) struct Takeover {
     pub(crate) has_met: bool,
     /// Whether this process took over from it.
     pub(crate) is_successor: bool,
-    /// Whether that process has not ended yet.
-    pub(crate) has_predecessor: Arc<AtomicBool>,
     /// Told when another process has taken over.
     pub(crate) handed: Arc<Notify>,
     /// The copies of the listening sockets that are kept for it.
@@ -126,7 +124,7 @@ impl Signals {
         );
         // A connection counts from the moment at which it was accepted, before it has its place. The
         // process before this one asks about the claims of its requests.
-        let has_predecessor = || self.takeover.has_predecessor.load(Ordering::Relaxed);
+        let has_predecessor = || self.running.has_predecessor.load(Ordering::Relaxed);
         let backlog = self.running.backlog.as_ref();
         let of_queue = || backlog.map_or((0, 0), |backlog| backlog.under_way());
         let is_delivering = || of_queue() != (0, 0);
@@ -239,10 +237,10 @@ async fn deliver(
     running: Arc<Running>,
     backlog: Arc<Backlog>,
     traffic: RuntimeOf,
-    (has_met, has_predecessor): (bool, Arc<AtomicBool>),
+    has_met: bool,
     stopping: watch::Receiver<bool>,
 ) {
-    while has_predecessor.load(Ordering::Acquire) || traffic.get().is_none() {
+    while running.has_predecessor.load(Ordering::Acquire) || traffic.get().is_none() {
         sleep(Duration::from_millis(20)).await;
     }
     if has_met {
@@ -303,10 +301,7 @@ impl ShutdownSignalWatch for Signals {
                 Arc::clone(&self.running),
                 Arc::clone(backlog),
                 Arc::clone(&self.traffic),
-                (
-                    self.takeover.has_met,
-                    Arc::clone(&self.takeover.has_predecessor),
-                ),
+                self.takeover.has_met,
                 self.stop.subscribe(),
             ));
         }
@@ -315,9 +310,8 @@ impl ShutdownSignalWatch for Signals {
         let is_successor = self.takeover.is_successor;
         if is_successor {
             let (running, file) = (Arc::clone(&self.running), self.file.clone());
-            let has_predecessor = Arc::clone(&self.takeover.has_predecessor);
             tokio::spawn(async move {
-                catching_up::follow(running, &file, &has_predecessor).await;
+                catching_up::follow(running, &file).await;
             });
         }
         let routes = self.running.snapshot.load().routes.iter().count();

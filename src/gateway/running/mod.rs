@@ -91,7 +91,7 @@ pub(crate) struct Running {
     /// Set once this process ends, at SIGTERM or because another has taken over. Relaxed, too.
     pub(crate) leaving: AtomicBool,
     /// Whether the process from which this one took over has not ended yet.
-    pub(crate) has_predecessor: Arc<AtomicBool>,
+    pub(crate) has_predecessor: AtomicBool,
     /// The connections of the traffic port.
     pub(crate) connections: Arc<Connections>,
     /// The order of reloads.

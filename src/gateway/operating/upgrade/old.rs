@@ -84,8 +84,6 @@ pub(crate) struct Upgradable {
     pub(crate) sockets: Sockets,
     /// The locked file of the state directory.
     pub(crate) lock: Option<File>,
-    /// Whether the process from which this one took over has not ended yet.
-    pub(crate) has_predecessor: Arc<AtomicBool>,
     /// Told when another process has taken over.
     pub(crate) handed: Arc<Notify>,
     /// Whether a process is taking over or has done so.
@@ -111,14 +109,12 @@ impl Upgradable {
         running: Arc<Running>,
         sockets: Sockets,
         lock: Option<File>,
-        has_predecessor: Arc<AtomicBool>,
         handed: Arc<Notify>,
     ) -> Self {
         Self {
             running,
             sockets,
             lock,
-            has_predecessor,
             handed,
             is_taken: AtomicBool::new(false),
         }
@@ -201,7 +197,7 @@ impl Upgradable {
             return refused("the gateway is stopping");
         }
         // Acquire and release: the thread that finishes with the window is seen by the next.
-        if self.has_predecessor.load(Ordering::Acquire) {
+        if self.running.has_predecessor.load(Ordering::Acquire) {
             return refused(
                 "the gateway before this one is still finishing its requests; try again once it has ended",
             );

@@ -7,7 +7,7 @@
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
@@ -63,7 +63,6 @@ impl Answering {
             pid,
             running: Arc::clone(running),
             leases,
-            is_there: None,
         };
         Tail {
             conversation,
@@ -79,10 +78,10 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    /// Answers its questions until it has ended. `is_there` is true until then.
-    pub(crate) fn answer(mut self, is_there: &Arc<AtomicBool>) {
-        is_there.store(true, Ordering::Release);
-        self.conversation.is_there = Some(Arc::clone(is_there));
+    /// Answers its questions until it has ended, which [`Running::has_predecessor`] tells.
+    pub(crate) fn answer(self) {
+        let running = &self.conversation.running;
+        running.has_predecessor.store(true, Ordering::Release);
         // The thread waits for it, and ends by nothing else.
         let _ = self.answering.0.send(self.conversation);
     }
@@ -96,7 +95,6 @@ struct Conversation {
     running: Arc<Running>,
     /// Its claims that are not settled.
     leases: Leases,
-    is_there: Option<Arc<AtomicBool>>,
 }
 
 impl Drop for Conversation {
@@ -104,9 +102,7 @@ impl Drop for Conversation {
         let left = self.leases.finish(self.running.window.here());
         // Before another process may take over from this one.
         self.running.share_queue(false);
-        if let Some(is_there) = &self.is_there {
-            is_there.store(false, Ordering::Release);
-        }
+        self.running.has_predecessor.store(false, Ordering::Release);
         let what_follows = if left == 0 {
             ""
         } else {

@@ -1,24 +1,10 @@
 //! What is written down: enough for another window to refuse the same, and nothing that is in flight.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::*;
-use crate::replay::journal::{Journal, Told, Written};
+use crate::replay::journal::{Journal, Notes};
 use crate::replay::passing::Change;
-
-#[derive(Debug, Default)]
-struct Notes(Mutex<Vec<Told>>);
-
-impl Journal for Notes {
-    fn append(&self, told: Vec<Told>) -> Written {
-        self.0.lock().unwrap().extend(told);
-        Box::pin(std::future::ready(()))
-    }
-
-    fn up_to_now(&self, _: Fingerprint) -> Written {
-        Box::pin(std::future::ready(()))
-    }
-}
 
 fn noted(it: &Setting) -> Arc<Notes> {
     let notes = Arc::<Notes>::default();
